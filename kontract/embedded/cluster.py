@@ -91,9 +91,9 @@ def _create(data: Path) -> None:
 
 def _start(data: Path) -> None:
     programs = _find_programs(data)
-    log = data / "server.log"
     options = shlex.join(["-k", str(_socket_dir(data)), "-p", PORT])
-    arguments = ["start", "-w", "-t", f"{START_TIMEOUT:.0f}", "-D", str(data), "-l", str(log), "-o", options]
+    # Relative to the cluster, because pg_ctl hands these paths to a shell in double quotes, whatever they contain.
+    arguments = ["start", "-w", "-t", f"{START_TIMEOUT:.0f}", "-D", ".", "-l", "server.log", "-o", options]
     for attempt in range(1, START_ATTEMPTS + 1):
         try:
             programs.run("pg_ctl", *arguments, cwd=data)
@@ -101,7 +101,7 @@ def _start(data: Path) -> None:
             if find_postmaster(data):
                 break  # it only needs longer than pg_ctl waits
             if attempt == START_ATTEMPTS:
-                raise _failure("did not start", error, log) from error
+                raise _failure("did not start", error, data / "server.log") from error
             time.sleep(1)
         else:
             break
@@ -149,8 +149,11 @@ def _names_living_process(pid_file: Path) -> bool:
 
 
 def _socket_dir(data: Path) -> Path:
-    """Return the cluster itself, or a private directory of a shorter name where the socket's path grows too long."""
-    if len(os.fsencode(data / f".s.PGSQL.{PORT}")) <= SOCKET_PATH_LIMIT:
+    """Return the cluster itself, or a private directory where its path is too long for a socket.
+
+    A comma will not do either: PostgreSQL and libpq take it for the end of one of several paths.
+    """
+    if len(os.fsencode(data / f".s.PGSQL.{PORT}")) <= SOCKET_PATH_LIMIT and "," not in str(data):
         return data
     status = data.stat()
     digest = hashlib.sha256(f"{data}:{status.st_ino}".encode()).hexdigest()[:16]

@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-LINGER = 2.0  # seconds that the server outlives its last user: one command often follows another
+LINGER = 1.0  # seconds that the server outlives its last user: one command often follows another
 STOP_TIMEOUT = 60.0  # seconds for a fast shutdown, which writes a checkpoint, before an immediate one
 
 
