@@ -1,0 +1,62 @@
+"""A complete backend inside two PostgreSQL tables.
+
+Everything public is here, loaded when first asked for: importing ``kontract`` needs no settings and loads no model.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kontract.context import ctx as ctx
+    from kontract.context import namespace as namespace
+    from kontract.mvcc.history import Version as Version
+    from kontract.mvcc.snapshot import as_of as as_of
+    from kontract.mvcc.transaction import transaction as transaction
+    from kontract.mvcc.transaction import transactional as transactional
+    from kontract.rpc.procedure import backend as backend
+    from kontract.tables.documents import Document as Document
+    from kontract.tables.past import apin_snapshot as apin_snapshot
+    from kontract.tables.past import aundo as aundo
+    from kontract.tables.past import aunpin_snapshot as aunpin_snapshot
+    from kontract.tables.past import pin_snapshot as pin_snapshot
+    from kontract.tables.past import undo as undo
+    from kontract.tables.past import unpin_snapshot as unpin_snapshot
+    from kontract.tables.proxy import env as env
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "Document": "kontract.tables.documents",
+    "Version": "kontract.mvcc.history",
+    "apin_snapshot": "kontract.tables.past",
+    "as_of": "kontract.mvcc.snapshot",
+    "aundo": "kontract.tables.past",
+    "aunpin_snapshot": "kontract.tables.past",
+    "backend": "kontract.rpc.procedure",
+    "ctx": "kontract.context",
+    "env": "kontract.tables.proxy",
+    "namespace": "kontract.context",
+    "pin_snapshot": "kontract.tables.past",
+    "transaction": "kontract.mvcc.transaction",
+    "transactional": "kontract.mvcc.transaction",
+    "undo": "kontract.tables.past",
+    "unpin_snapshot": "kontract.tables.past",
+}
+
+__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604 - the keys are strings
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        value = globals()[name] = getattr(import_module(_PUBLIC[name]), name)
+        return value
+    try:
+        return import_module(f"kontract.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"kontract.{name}":
+            raise
+        raise AttributeError(f"module 'kontract' has no attribute {name!r}") from None
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})

@@ -1,0 +1,16 @@
+"""The Django application."""
+
+from django.apps import AppConfig
+
+
+class KontractConfig(AppConfig):
+    """``INSTALLED_APPS = [..., "kontract"]``."""
+
+    name = "kontract"
+    default_auto_field = "django.db.models.BigAutoField"
+    verbose_name = "kontract"
+
+    def ready(self) -> None:
+        """Register the system checks and let the storage tell ``ctx`` its snapshot."""
+        from kontract import checks  # noqa: F401, PLC0415 - models are loaded now
+        from kontract.tables import past  # noqa: F401, PLC0415

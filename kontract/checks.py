@@ -1,0 +1,41 @@
+"""System checks: mistakes in the settings, found by ``manage.py check`` instead of at the first call."""
+
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.db import connections
+
+from kontract.conf import get_settings
+from kontract.exceptions import ConfigurationError, InvalidNameError
+from kontract.mvcc.connections import get_alias
+from kontract.tables.catalog import check_name
+
+
+@register(Tags.compatibility)
+def check_settings(**kwargs: Any) -> list[CheckMessage]:
+    """Check that ``KONTRACT`` is well-formed and that its tables can be named so."""
+    try:
+        settings = get_settings()
+    except ConfigurationError as error:
+        return [Error(str(error), hint="See the settings in kontract's documentation.", id="kontract.E001")]
+    messages: list[CheckMessage] = []
+    for name in settings.TABLES:
+        try:
+            check_name(name, "table")
+        except InvalidNameError as error:
+            messages.append(Error(str(error), hint='Rename it in KONTRACT["TABLES"].', id="kontract.E002"))
+    return messages
+
+
+@register(Tags.compatibility)
+def check_database(**kwargs: Any) -> list[CheckMessage]:
+    """Check that kontract's tables are routed to PostgreSQL."""
+    alias = get_alias("")
+    vendor = connections[alias].vendor
+    if vendor == "postgresql":
+        return []
+    hint = (
+        'Use a PostgreSQL server, or for development kontract.embedded: DATABASES = {"default": '
+        'kontract.embedded.database(BASE_DIR / ".pg")}.'
+    )
+    return [Error(f"kontract needs PostgreSQL, but the database {alias!r} is {vendor}.", hint=hint, id="kontract.E003")]

@@ -1,0 +1,120 @@
+"""The one settings dict, ``KONTRACT``, typed and with its defaults.
+
+Nothing else reads ``django.conf``.  A mistake is a system check (see ``kontract.checks``) with a hint; at run time it
+raises ``ConfigurationError``.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from typing import Any, Literal
+
+from django.conf import settings as django_settings
+from django.core.signals import setting_changed
+
+from kontract.exceptions import ConfigurationError
+
+Durability = Literal["strict", "group"]
+Isolation = Literal["snapshot", "serializable"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableOptions:
+    """How one logical table is kept.
+
+    ``versioned``: keep every version (else documents are updated in place: no history, no clock, no log).
+    ``retention_days``: how long vacuum keeps history; ``None`` means the project's ``RETENTION_DAYS``.
+    """
+
+    versioned: bool = True
+    retention_days: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting with its default; the comments give the unit."""
+
+    TABLES: Mapping[str, TableOptions] = field(default_factory=dict)  # logical tables that exist without further ado
+    DURABILITY: Durability = "strict"  # "group": one fsync for many waiting writers
+    ISOLATION: Isolation = "snapshot"  # of transactions that do not say
+    RETRIES: int = 4  # further attempts after a conflict
+    CLOCK_TIMEOUT: float = 5.0  # seconds to wait for other writers of the namespace
+    FLUSH_LIMIT: int = 10_000  # collected writes, beyond which a transaction flushes early and keeps the clock
+    PREPARED_STATEMENTS: bool | None = None  # None: where the connection is direct (not through a pooler)
+    CATALOG_TTL: float = 1.0  # seconds that a name -> ptr resolution is trusted without looking again
+    RETENTION_DAYS: float = 30.0  # days that vacuum keeps history
+    PIN_MAX_TTL: float = 86_400.0  # seconds that a pinned snapshot may hold back vacuum
+    MAX_ID_BYTES: int = 1024  # UTF-8 bytes of a document id
+    MAX_DOCUMENT_BYTES: int = 8 * 1024 * 1024  # UTF-8 bytes of a document's JSON text
+    MAX_DOCUMENT_DEPTH: int = 100  # levels of arrays and objects inside each other
+    MAX_BODY_BYTES: int = 16 * 1024 * 1024  # bytes of a call's request body
+
+
+def parse(raw: Any) -> Settings:
+    """Return the settings that ``raw`` describes.
+
+    Raises ``ConfigurationError`` for an unknown key (naming the closest known one) or a value that does not fit.
+    """
+    if not isinstance(raw, Mapping):
+        raise ConfigurationError(f"KONTRACT must be a dict of settings, not {type(raw).__name__}.")
+    known = {f.name for f in fields(Settings)}
+    for key in raw:
+        if key not in known:
+            close = difflib.get_close_matches(str(key), known, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else f" Known settings: {', '.join(sorted(known))}."
+            raise ConfigurationError(f"KONTRACT has an unknown setting {key!r}.{hint}")
+    values = dict(raw)
+    values["TABLES"] = _parse_tables(raw.get("TABLES", {}))
+    settings = Settings(**values)
+    _validate(settings)
+    return settings
+
+
+def _parse_tables(raw: Any) -> dict[str, TableOptions]:
+    if isinstance(raw, (list, tuple, set, frozenset)):
+        raw = {name: {} for name in raw}
+    if not isinstance(raw, Mapping):
+        raise ConfigurationError('KONTRACT["TABLES"] must be a list of names or a dict of name to options.')
+    tables = {}
+    for name, options in raw.items():
+        try:
+            tables[name] = options if isinstance(options, TableOptions) else TableOptions(**(options or {}))
+        except TypeError as error:
+            known_options = ", ".join(f.name for f in fields(TableOptions))
+            raise ConfigurationError(
+                f'KONTRACT["TABLES"][{name!r}] has options {options!r}; known options: {known_options}.'
+            ) from error
+    return tables
+
+
+def _validate(settings: Settings) -> None:
+    choices = {"DURABILITY": ("strict", "group"), "ISOLATION": ("snapshot", "serializable")}
+    for key, allowed in choices.items():
+        if (value := getattr(settings, key)) not in allowed:
+            raise ConfigurationError(f'KONTRACT["{key}"] is {value!r}; it must be one of {", ".join(allowed)}.')
+    if settings.PREPARED_STATEMENTS not in (None, True, False):
+        raise ConfigurationError('KONTRACT["PREPARED_STATEMENTS"] must be True, False or None.')
+    skipped = {"TABLES", "PREPARED_STATEMENTS", *choices}
+    for key in (f.name for f in fields(Settings) if f.name not in skipped):
+        value = getattr(settings, key)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+            raise ConfigurationError(f'KONTRACT["{key}"] is {value!r}; it must be a number that is not negative.')
+    if settings.MAX_ID_BYTES > 2000:
+        raise ConfigurationError(
+            f'KONTRACT["MAX_ID_BYTES"] is {settings.MAX_ID_BYTES}; a PostgreSQL index entry holds at most 2000.'
+        )
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """Return the project's settings, parsed once and again after ``override_settings``."""
+    return parse(getattr(django_settings, "KONTRACT", {}))
+
+
+def _forget(*, setting: str, **kwargs: Any) -> None:
+    if setting == "KONTRACT":
+        get_settings.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="kontract.conf")

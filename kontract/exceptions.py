@@ -1,0 +1,169 @@
+"""The errors kontract raises.
+
+Each has a stable ``code`` (safe to match on, part of the public API) and the ``http_status`` that a failed call
+answers with.  Where Django or Python has an error of the same meaning, ours is a subclass of it, so existing
+``except`` clauses keep working.
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist
+from django.db import NotSupportedError, OperationalError
+
+
+class KontractError(Exception):
+    """Base of every error raised by kontract."""
+
+    code: ClassVar[str] = "kontract_error"
+    http_status: ClassVar[int] = 500
+
+    def __str__(self) -> str:
+        # KeyError and friends quote their message; a full sentence reads better bare.
+        return str(self.args[0]) if self.args else ""
+
+    def details(self) -> dict[str, Any]:
+        """Return further JSON members for the problem document of a failed call."""
+        return {}
+
+
+class ConfigurationError(KontractError, ImproperlyConfigured):
+    """The project's settings or installation do not fit together."""
+
+    code = "configuration_error"
+
+
+class TableNotFound(KontractError, LookupError):
+    """A logical table is neither declared nor created."""
+
+    code = "table_not_found"
+    http_status = 404
+
+
+class TableExistsError(KontractError, ValueError):
+    """A logical table of this name exists already."""
+
+    code = "table_exists"
+    http_status = 409
+
+
+class InvalidNameError(KontractError, ValueError):
+    """A table or namespace name is not usable."""
+
+    code = "invalid_name"
+    http_status = 400
+
+
+class NamespaceNotFound(KontractError, LookupError):
+    """A namespace was never created."""
+
+    code = "namespace_not_found"
+    http_status = 404
+
+
+class DocumentNotFound(KontractError, ObjectDoesNotExist, KeyError):
+    """No live document has this id."""
+
+    code = "document_not_found"
+    http_status = 404
+
+
+class InvalidIdError(KontractError, ValueError):
+    """A document id is empty, too long, or not storable as text."""
+
+    code = "invalid_id"
+    http_status = 400
+
+
+class InvalidDocumentError(KontractError, ValueError):
+    """A value is not a JSON object that PostgreSQL can store."""
+
+    code = "invalid_document"
+    http_status = 400
+
+
+class DocumentTooLargeError(InvalidDocumentError):
+    """A document's JSON text is longer than the setting allows."""
+
+    code = "document_too_large"
+    http_status = 413
+
+
+class InvalidQueryError(KontractError, ValueError):
+    """A query names a lookup that does not exist or a value that does not fit it."""
+
+    code = "invalid_query"
+    http_status = 400
+
+
+class ConflictError(KontractError, OperationalError):
+    """Another transaction wrote the same document first; run the transaction again."""
+
+    code = "conflict"
+    http_status = 409
+
+
+class ClockTimeoutError(KontractError, OperationalError):
+    """The namespace's clock was held by other writers for longer than the setting allows."""
+
+    code = "clock_timeout"
+    http_status = 503
+
+
+class IsolationError(KontractError, OperationalError):
+    """The requested isolation cannot be had inside the transaction that is already open."""
+
+    code = "isolation_unavailable"
+
+
+class ReadOnlyError(KontractError, NotSupportedError):
+    """A write was tried where only reads are allowed, such as in a block that looks at the past."""
+
+    code = "read_only"
+    http_status = 409
+
+
+class NotVersionedError(KontractError, NotSupportedError):
+    """The past of an unversioned table was asked for."""
+
+    code = "not_versioned"
+    http_status = 400
+
+
+class InvalidSnapshotError(KontractError, ValueError):
+    """A snapshot is neither a txid, an aware datetime, nor a known token, or it has not happened yet."""
+
+    code = "invalid_snapshot"
+    http_status = 400
+
+
+class SnapshotTooOldError(KontractError, LookupError):
+    """The snapshot is behind the horizon: vacuum may have removed what it would show."""
+
+    code = "snapshot_too_old"
+    http_status = 410
+
+
+class TransactionNotFound(KontractError, LookupError):
+    """No committed transaction has this txid in the namespace."""
+
+    code = "transaction_not_found"
+    http_status = 404
+
+
+class UndoConflictError(KontractError, OperationalError):
+    """Later transactions touched documents of the one to undo.
+
+    ``documents`` lists them as ``(table, id, txid of the later transaction or None)``.
+    """
+
+    code = "undo_conflict"
+    http_status = 409
+
+    def __init__(self, message: str, documents: Sequence[tuple[str, str, int | None]] = ()) -> None:
+        super().__init__(message)
+        self.documents = tuple(documents)
+
+    def details(self) -> dict[str, Any]:
+        """Return the documents in the way, for the problem document."""
+        return {"documents": [{"table": t, "id": i, "txid": x} for t, i, x in self.documents]}

@@ -1,0 +1,1 @@
+"""Versions, the clock, transactions, snapshots, history and vacuum: the engine under every face of the storage."""

@@ -1,0 +1,48 @@
+"""The clock of a namespace: a lock, under which commits happen one after another.
+
+Whoever holds it draws the next txid and commits before the next one can.  So the order of txids is the order of
+commits, and PostgreSQL's snapshots, which see a prefix of the commits, see a prefix of the txids.
+"""
+
+from typing import Any, Final
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from kontract.conf import get_settings
+from kontract.mvcc import versions
+from kontract.mvcc.connections import fetch_all
+
+KEY: Final = 0x6B6F6E74  # "kont": the first key of pg_advisory_xact_lock, the namespace being the second
+
+_last_seen: dict[tuple[str, int], int] = {}
+
+
+def lock(ns: int) -> tuple[str, dict[str, Any]]:
+    """Return the statement that takes the clock of ``ns`` until the transaction ends.
+
+    It waits for at most ``CLOCK_TIMEOUT`` seconds.  Under ``DURABILITY = "group"`` it also makes the commit
+    asynchronous, because the flush is then waited for outside the lock.
+    """
+    settings = get_settings()
+    sql = versions.LOCK if settings.DURABILITY == "strict" else versions.LOCK_ASYNCHRONOUS
+    milliseconds = max(1, round(settings.CLOCK_TIMEOUT * 1000))
+    return sql, {"timeout": str(milliseconds), "clock": KEY, "ns": ns}
+
+
+def latest(connection: BaseDatabaseWrapper, ns: int) -> int:
+    """Return the txid of the last transaction that this connection sees committed; 0 if there is none."""
+    rows = fetch_all(connection, versions.LATEST, {"ns": ns})
+    txid: int = rows[0][0] if rows else 0
+    saw(connection.alias, ns, txid)
+    return txid
+
+
+def saw(alias: str, ns: int, txid: int) -> None:
+    """Remember that ``txid`` is committed."""
+    if txid > _last_seen.get((alias, ns), -1):
+        _last_seen[alias, ns] = txid
+
+
+def last_seen(alias: str, ns: int) -> int | None:
+    """Return the greatest txid that this process knows to be committed, without asking; None if it knows of none."""
+    return _last_seen.get((alias, ns))

@@ -1,0 +1,48 @@
+"""What PostgreSQL says, in kontract's words."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from django.db import DatabaseError
+
+from kontract.exceptions import ClockTimeoutError, ConflictError, KontractError
+
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_SERIALIZATION_FAILURE = "40001"
+_DEADLOCK_DETECTED = "40P01"
+_LOCK_NOT_AVAILABLE = "55P03"
+_UNIQUE_VIOLATION = "23505"
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise kontract's error in place of Django's, where there is one; others pass unchanged."""
+    try:
+        yield
+    except KontractError:
+        raise
+    except DatabaseError as error:
+        if (ours := translate(error)) is not None:
+            raise ours from error
+        raise
+
+
+def translate(error: BaseException) -> KontractError | None:
+    """Return kontract's error of the same meaning as Django's ``error``, if there is one."""
+    cause = error.__cause__
+    if not isinstance(cause, psycopg.Error):
+        return None
+    if cause.sqlstate in (_SERIALIZATION_FAILURE, _DEADLOCK_DETECTED):
+        return ConflictError(
+            "Another transaction wrote what this one has read or written, and committed first. Run it again "
+            "(@kontract.transactional and @backend do so by themselves)."
+        )
+    if cause.sqlstate == _UNIQUE_VIOLATION and cause.diag.constraint_name == "storage_live":
+        return ConflictError("Another transaction inserted one of these documents and committed first. Run it again.")
+    if cause.sqlstate == _LOCK_NOT_AVAILABLE:
+        return ClockTimeoutError(
+            'Other writers held the clock of the namespace for longer than KONTRACT["CLOCK_TIMEOUT"]. Try again; if '
+            "this happens often, look for transactions that write more documents than FLUSH_LIMIT or stay open long."
+        )
+    return None

@@ -1,0 +1,96 @@
+"""The versions of a document, and undoing a transaction."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from kontract.exceptions import SnapshotTooOldError, TransactionNotFound, UndoConflictError
+from kontract.mvcc import versions
+from kontract.mvcc.connections import fetch_all
+from kontract.mvcc.writes import Changes, Table, Write, decode_changes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """One state of a document: valid from the transaction ``txid`` until ``deleted_txid`` (None: still live).
+
+    ``owner`` owns the document; ``changed_by``, ``committed_at`` and ``label`` say who wrote this state, when, and in
+    which procedure or transaction (None where vacuum has removed the log).
+    """
+
+    txid: int
+    deleted_txid: int | None
+    data: dict[str, Any]
+    owner: str
+    committed_at: datetime | None
+    changed_by: str | None
+    label: str | None
+
+
+def read_history(connection: BaseDatabaseWrapper, table: Table, document_id: str) -> list[Version]:
+    """Return the versions of a document, newest first."""
+    rows = fetch_all(connection, versions.HISTORY, {"ns": table.ns, "ptr": table.ptr, "id": document_id})
+    return [
+        Version(
+            txid=txid, deleted_txid=deleted_txid, owner=owner, data=json.loads(data),
+            committed_at=committed_at, changed_by=changed_by, label=label,
+        )
+        for txid, deleted_txid, owner, data, committed_at, changed_by, label in rows
+    ]  # fmt: skip
+
+
+def find_changes(connection: BaseDatabaseWrapper, ns: int, txid: int) -> Changes:
+    """Return what a transaction wrote.  Raises ``TransactionNotFound``."""
+    rows = fetch_all(connection, versions.CHANGES, {"ns": ns, "txid": txid})
+    if not rows:
+        raise TransactionNotFound(f"No transaction {txid} is in the log of this namespace.")
+    return decode_changes(rows[0][0])
+
+
+def reversing_writes(
+    connection: BaseDatabaseWrapper, ns: int, txid: int, tables: Mapping[int, Table]
+) -> list[Write]:
+    """Return the writes that reverse the transaction ``txid``; ``tables`` are the namespace's, by ptr.
+
+    Raises ``TransactionNotFound``, ``UndoConflictError`` where a later transaction touched one of its documents or a
+    table is gone, and ``SnapshotTooOldError`` where vacuum has removed what was there before.
+    """
+    changes = {key: op for key, op in find_changes(connection, ns, txid).items() if key[0] != versions.CATALOG}
+    documents = [{"n": n, "ptr": ptr, "id": document_id} for n, (ptr, document_id) in enumerate(changes)]
+    rows = fetch_all(connection, versions.UNDO, {"ns": ns, "txid": txid, "documents": json.dumps(documents)})
+    _refuse_conflicts(rows, changes, txid, tables)
+    return [_reversing_write(row, changes, txid, tables) for row in rows]
+
+
+def _refuse_conflicts(
+    rows: list[Sequence[Any]], changes: Changes, txid: int, tables: Mapping[int, Table]
+) -> None:
+    conflicts = []
+    for ptr, document_id, live_txid, deleted_txid, *_ in rows:
+        last = max(live_txid or 0, deleted_txid or 0)
+        gone = live_txid is None and changes[ptr, document_id] != "delete"
+        if ptr not in tables:
+            conflicts.append((f"(dropped table {ptr})", document_id, None))
+        elif last > txid or gone:
+            conflicts.append((tables[ptr].name, document_id, last if last > txid else None))
+    if conflicts:
+        shown = ", ".join(f"{table}/{document_id}" for table, document_id, _ in conflicts[:5])
+        more = f" and {len(conflicts) - 5} more" if len(conflicts) > 5 else ""
+        raise UndoConflictError(
+            f"Transaction {txid} cannot be undone: later ones touched {shown}{more}. Undo those first.", conflicts
+        )
+
+
+def _reversing_write(row: Sequence[Any], changes: Changes, txid: int, tables: Mapping[int, Table]) -> Write:
+    ptr, document_id, _, _, owner, order, data = row
+    if changes[ptr, document_id] == "insert":
+        return Write(tables[ptr], document_id, "delete")
+    if data is None:
+        raise SnapshotTooOldError(
+            f"Transaction {txid} cannot be undone: vacuum has removed what {tables[ptr].name}/{document_id} was before."
+        )
+    return Write(tables[ptr], document_id, "set", data, owner, order)

@@ -1,0 +1,107 @@
+"""Reading documents by id, and the FROM entry that queries read: the present, a unit's own writes, or the past."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from kontract.context import get_call, register_snapshot_reader
+from kontract.exceptions import NotVersionedError
+from kontract.mvcc import clock, versions
+from kontract.mvcc.connections import fetch_all
+from kontract.mvcc.errors import translated
+from kontract.mvcc.snapshot import AsOf, check_intact
+from kontract.mvcc.unit import Unit
+from kontract.mvcc.units import find_unit
+from kontract.mvcc.writes import Table, encode_overlay
+
+
+class Row(NamedTuple):
+    """A document as stored: JSON text, the txid of its version (None: not committed yet), its owner."""
+
+    data: str
+    txid: int | None
+    owner: str
+
+
+class Source(NamedTuple):
+    """A FROM entry with the columns of ``storage``; ``snapshot`` is to be checked after reading, if not None."""
+
+    sql: str
+    params: dict[str, Any]
+    snapshot: int | None = None
+
+
+def read(
+    connection: BaseDatabaseWrapper, table: Table, ids: Iterable[str], moment: AsOf | None = None
+) -> dict[str, Row]:
+    """Return the documents among ``ids`` that exist, in the order asked for."""
+    ids = list(ids)
+    if moment is not None:
+        found = _read_past(connection, table, ids, moment)
+    elif (unit := find_unit(connection)) is None:
+        found = _fetch(connection, versions.GET, {"ns": table.ns, "ptr": table.ptr, "ids": ids})
+    else:
+        found = _read_through(connection, unit, table, ids)
+    return {document_id: found[document_id] for document_id in ids if document_id in found}
+
+
+def _fetch(connection: BaseDatabaseWrapper, sql: str, params: dict[str, Any]) -> dict[str, Row]:
+    with translated():
+        return {row[0]: Row(*row[1:]) for row in fetch_all(connection, sql, params)}
+
+
+def _read_past(connection: BaseDatabaseWrapper, table: Table, ids: list[str], moment: AsOf) -> dict[str, Row]:
+    snapshot = resolve_moment(connection, table, moment)
+    params = {"ns": table.ns, "ptr": table.ptr, "ids": ids, "snapshot": snapshot}
+    found = _fetch(connection, versions.GET_AS_OF, params)
+    check_intact(connection, table, snapshot)
+    return found
+
+
+def resolve_moment(connection: BaseDatabaseWrapper, table: Table, moment: AsOf) -> int:
+    """Return the snapshot that ``moment`` means for ``table``.  Raises ``NotVersionedError``."""
+    if not table.options.versioned:
+        raise NotVersionedError(f"The table {table.name!r} is unversioned: it has no past. Declare it versioned.")
+    return moment.resolve(connection, table.ns)
+
+
+def _read_through(connection: BaseDatabaseWrapper, unit: Unit, table: Table, ids: list[str]) -> dict[str, Row]:
+    """Read what the unit has collected from there, and the rest from the database."""
+    collected = {document_id: write for document_id in ids if (write := unit.find(table, document_id)) is not None}
+    owner = get_call().owner
+    found = {
+        write.id: Row(write.data, None, owner if write.owner is None else write.owner)
+        for write in collected.values()
+        if write.data is not None
+    }
+    if rest := [document_id for document_id in ids if document_id not in collected]:
+        stored = _fetch(connection, versions.GET, {"ns": table.ns, "ptr": table.ptr, "ids": rest})
+        _remember(unit, table, rest, stored)
+        found |= stored
+    return found
+
+
+def _remember(unit: Unit, table: Table, ids: list[str], stored: dict[str, Row]) -> None:
+    """Note which versions were read, where only we can tell at the end whether they are still the live ones."""
+    if unit.isolation != "joined" or not table.options.versioned:
+        return
+    own = unit.flushed.get(table.ns)
+    for document_id in ids:
+        txid = stored[document_id].txid if document_id in stored else 0
+        if txid is not None and (own is None or own.txid != txid):
+            unit.seen.setdefault((table.ns, table.ptr, document_id), txid)
+
+
+def source(connection: BaseDatabaseWrapper, table: Table, moment: AsOf | None = None) -> Source:
+    """Return the FROM entry that shows ``table``."""
+    place: dict[str, Any] = {"ns": table.ns, "ptr": table.ptr}
+    if moment is not None:
+        snapshot = resolve_moment(connection, table, moment)
+        return Source(versions.SOURCE_AS_OF, place | {"snapshot": snapshot}, snapshot)
+    unit = find_unit(connection)
+    if unit is None or not (collected := unit.of_table(table)):
+        return Source(versions.SOURCE_LIVE, place)
+    kept = [write for write in collected.values() if write.data is not None]
+    overlay = {"hidden": list(collected), "writes": encode_overlay(kept, get_call().owner)}
+    return Source(versions.SOURCE_OVERLAY, place | overlay)

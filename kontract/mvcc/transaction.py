@@ -1,0 +1,226 @@
+"""``kontract.transaction()``: a block that is one transaction, and its retries."""
+
+import asyncio
+import functools
+import inspect
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, ParamSpec, TypeVar, cast, overload
+
+from django.db import DatabaseError
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.transaction import atomic
+from psycopg import IsolationLevel
+
+from kontract.conf import Isolation, get_settings
+from kontract.context import get_call, get_namespace
+from kontract.exceptions import ConflictError, IsolationError
+from kontract.mvcc import asynchronous
+from kontract.mvcc.connections import get_alias, get_connection, get_raw
+from kontract.mvcc.errors import translate
+from kontract.mvcc.unit import Unit
+from kontract.mvcc.units import begin, find_unit, in_transaction, settle
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_LEVELS = {"snapshot": IsolationLevel.REPEATABLE_READ, "serializable": IsolationLevel.SERIALIZABLE}
+_STRENGTH = {"joined": 0, "snapshot": 1, "serializable": 2}
+_FIRST_PAUSE = 0.005  # seconds
+
+
+class Transaction:
+    """A block that is one transaction; made by ``kontract.transaction``."""
+
+    def __init__(self, *, using: str | None, isolation: Isolation | None, label: str | None) -> None:
+        self._using = using
+        self._isolation = isolation
+        self._label = label
+        self._stack = ExitStack()
+        self._unit: Unit | None = None
+        self._gate: asynchronous.Gate | None = None
+
+    @property
+    def txid(self) -> int | None:
+        """The position in commit order, once the outermost block has committed; None if it wrote nothing.
+
+        A transaction that wrote to several namespaces has one in each; this is the first.
+        """
+        return next(iter(self._unit.committed.values()), None) if self._unit else None
+
+    def __enter__(self) -> "Transaction":
+        connection = get_connection(get_alias(get_namespace(), self._using))
+        with self._stack as stack:
+            if in_transaction(connection):
+                self._join(connection, stack)
+            else:
+                self._open(connection, stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            self._stack.__exit__(kind, error, traceback)
+        except DatabaseError as failure:
+            _raise_translated(failure)
+            raise
+        if isinstance(error, DatabaseError):
+            _raise_translated(error)
+
+    def _open(self, connection: BaseDatabaseWrapper, stack: ExitStack) -> None:
+        isolation = self._isolation or get_settings().ISOLATION
+        settle(connection)
+        if not connection.in_atomic_block:  # else inside a TestCase, whose transaction has begun
+            _set_level(connection, isolation, stack)
+        stack.enter_context(atomic(using=connection.alias))
+        self._unit = begin(connection, isolation, self._label or get_call().route)
+
+    def _join(self, connection: BaseDatabaseWrapper, stack: ExitStack) -> None:
+        unit = find_unit(connection)
+        held = unit.isolation if unit else "joined"
+        if self._isolation and _STRENGTH[held] < _STRENGTH[self._isolation]:
+            raise IsolationError(
+                f"The transaction that is already open does not have {self._isolation} isolation. Ask for it in the "
+                f'outermost block: kontract.transaction(isolation="{self._isolation}").'
+            )
+        stack.enter_context(atomic(using=connection.alias))
+        self._unit = unit
+
+    async def __aenter__(self) -> "Transaction":
+        self._gate = await asynchronous.enter()
+        try:
+            return await asynchronous.run(self.__enter__)
+        except BaseException:
+            self._gate.leave()
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            await asynchronous.run(self.__exit__, kind, error, traceback)
+        finally:
+            cast(asynchronous.Gate, self._gate).leave()
+
+
+def _raise_translated(error: DatabaseError) -> None:
+    if (ours := translate(error)) is not None:
+        raise ours from error
+
+
+def _set_level(connection: BaseDatabaseWrapper, isolation: Isolation, stack: ExitStack) -> None:
+    """Make the next BEGIN ask for ``isolation``; psycopg sends it with the first statement."""
+    raw = get_raw(connection)
+    before = raw.isolation_level
+
+    def restore() -> None:
+        if not raw.closed:
+            raw.isolation_level = before
+
+    raw.isolation_level = _LEVELS[isolation]
+    stack.callback(restore)
+
+
+def transaction(
+    *, using: str | None = None, isolation: Isolation | None = None, label: str | None = None
+) -> Transaction:
+    """Return a block (``with`` or ``async with``) whose writes are one transaction.
+
+    Writes are collected and flushed together when the block ends; reads see one snapshot and the block's own writes.
+    Inside another transaction the block is a savepoint of it, and the outermost one commits.
+
+    ``isolation`` is ``"snapshot"`` (the default, setting ``ISOLATION``) or ``"serializable"``: PostgreSQL's REPEATABLE
+    READ and SERIALIZABLE, https://www.postgresql.org/docs/current/transaction-iso.html.  ``label`` names the
+    transaction in the log.
+
+    Raises ``ConflictError`` where another transaction committed a write to the same documents first; nothing is
+    retried (see ``transactional``).  Raises ``IsolationError`` inside a transaction with a weaker isolation.
+    """
+    return Transaction(using=using, isolation=isolation, label=label)
+
+
+def _pauses(retries: int | None) -> Iterator[float]:
+    """Yield the seconds to wait before each further attempt: exponential, with full jitter."""
+    for attempt in range(get_settings().RETRIES if retries is None else retries):
+        yield random.uniform(0, _FIRST_PAUSE * 2**attempt)  # noqa: S311 - not a secret
+
+
+def run_transaction(
+    function: Callable[[], T], *, using: str | None = None, isolation: Isolation | None = None,
+    retries: int | None = None, label: str | None = None,
+) -> tuple[T, int | None]:
+    """Call ``function`` in a transaction, again after each conflict; return its result and the txid.
+
+    Inside another transaction it runs once: only the outermost one can be run again.
+    """
+    connection = get_connection(get_alias(get_namespace(), using))
+    pauses = iter(()) if in_transaction(connection) else _pauses(retries)
+    while True:
+        block = transaction(using=using, isolation=isolation, label=label)
+        try:
+            with block:
+                result = function()
+            return result, block.txid
+        except ConflictError:
+            if (pause := next(pauses, None)) is None:
+                raise
+            time.sleep(pause)
+
+
+async def arun_transaction(
+    function: Callable[[], Awaitable[T]], *, using: str | None = None, isolation: Isolation | None = None,
+    retries: int | None = None, label: str | None = None,
+) -> tuple[T, int | None]:
+    """See run_transaction()."""
+    pauses = iter(()) if asynchronous.is_inside() else _pauses(retries)
+    while True:
+        block = transaction(using=using, isolation=isolation, label=label)
+        try:
+            async with block:
+                result = await function()
+            return result, block.txid
+        except ConflictError:
+            if (pause := next(pauses, None)) is None:
+                raise
+            await asyncio.sleep(pause)
+
+
+@overload
+def transactional(function: Callable[P, T], /) -> Callable[P, T]: ...
+
+
+@overload
+def transactional(
+    *, using: str | None = None, isolation: Isolation | None = None, retries: int | None = None
+) -> Callable[[Callable[P, T]], Callable[P, T]]: ...
+
+
+def transactional(
+    function: Callable[P, T] | None = None, /, *,
+    using: str | None = None, isolation: Isolation | None = None, retries: int | None = None,
+) -> Any:
+    """Make each call of a function (sync or async) one transaction, run again after a conflict.
+
+    ``retries`` is how often at most (setting ``RETRIES``); then ``ConflictError`` is raised.  The function must bear
+    being run again: keep effects outside the database in ``django.db.transaction.on_commit``.
+    """
+    if function is None:
+        return functools.partial(transactional, using=using, isolation=isolation, retries=retries)
+    options: dict[str, Any] = {"using": using, "isolation": isolation, "retries": retries}
+    options["label"] = function.__qualname__
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        return run_transaction(lambda: function(*args, **kwargs), **options)[0]
+
+    @functools.wraps(function)
+    async def arun(*args: P.args, **kwargs: P.kwargs) -> Any:
+        coroutine_function = cast(Callable[P, Awaitable[Any]], function)
+        return (await arun_transaction(lambda: coroutine_function(*args, **kwargs), **options))[0]
+
+    return arun if inspect.iscoroutinefunction(function) else run

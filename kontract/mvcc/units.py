@@ -1,0 +1,173 @@
+"""The unit of work of each open transaction: when it is flushed, and what happens to it on a rollback.
+
+kontract lives inside Django's own transactions.  Django has ``on_commit`` but nothing that runs *before* a commit, so
+the first write in a transaction wraps ``commit``, ``rollback`` and the savepoint methods of that one connection object:
+the unit of work is flushed right before the commit, and follows each savepoint.  Every way to end a transaction
+(``atomic``, a decorator, ``ATOMIC_REQUESTS``, ``set_autocommit(False)``) ends in those methods.
+
+Inside Django's ``TestCase`` the outer blocks belong to the test and never commit; there the end of the outermost block
+of the tested code is the commit, and a single write is flushed at once.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from weakref import WeakKeyDictionary, WeakSet
+
+from django.db import Error
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.transaction import atomic
+from django.dispatch import Signal
+
+from kontract.conf import get_settings
+from kontract.mvcc import clock
+from kontract.mvcc.flush import Outcome, Step, flush, flush_early, run_steps
+from kontract.mvcc.unit import Isolation, Unit
+from kontract.mvcc.writes import Write
+
+rolled_back = Signal()  # sent with ``using``, the alias, whenever a rollback may have undone something
+
+_units: "WeakKeyDictionary[BaseDatabaseWrapper, tuple[Unit, object]]" = WeakKeyDictionary()
+_hooked: "WeakSet[BaseDatabaseWrapper]" = WeakSet()
+
+
+def in_transaction(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether the caller has a transaction open; those of a ``TestCase`` itself do not count."""
+    if connection.in_atomic_block:
+        return not all(block._from_testcase for block in connection.atomic_blocks)
+    return not connection.get_autocommit()
+
+
+def find_unit(connection: BaseDatabaseWrapper) -> Unit | None:
+    """Return the unit of work of the open transaction; None where each operation is its own transaction."""
+    if not in_transaction(connection):
+        settle(connection)
+        return None
+    return _peek(connection) or begin(connection, "joined", None)
+
+
+def _peek(connection: BaseDatabaseWrapper) -> Unit | None:
+    unit, raw = _units.get(connection, (None, None))
+    return unit if raw is connection.connection else None  # else the connection was lost, and the unit with it
+
+
+def begin(connection: BaseDatabaseWrapper, isolation: Isolation, label: str | None) -> Unit:
+    """Open a unit of work for the transaction that the connection is in."""
+    savepoints = [sid for sid in connection.savepoint_ids if sid is not None]
+    unit = Unit(isolation=isolation, label=label, savepoints=savepoints)
+    _units[connection] = unit, connection.connection
+    _hook(connection)
+    return unit
+
+
+def settle(connection: BaseDatabaseWrapper) -> None:
+    """Flush what a block without a savepoint left behind inside a ``TestCase``."""
+    unit = _peek(connection)
+    if unit is not None and connection.in_atomic_block:
+        _units.pop(connection)
+        flush(connection, unit, commit=False)
+
+
+def collect(connection: BaseDatabaseWrapper, unit: Unit, write: Write) -> None:
+    """Take ``write`` into the unit; beyond ``FLUSH_LIMIT`` flush early, unless a savepoint may still drop it."""
+    connection.validate_no_broken_transaction()
+    unit.collect(write)
+    if unit.count > get_settings().FLUSH_LIMIT and not unit.nested:
+        flush_early(connection, unit)
+
+
+def write_now(connection: BaseDatabaseWrapper, writes: list[Write]) -> list[Outcome]:
+    """Write outside any transaction of the caller's, as a transaction of its own."""
+    unit = Unit(isolation="joined", label=None, savepoints=[])
+    for write in writes:
+        unit.collect(write)
+    testing = connection.in_atomic_block
+    if testing:
+        _hook(connection)
+    if len(writes) <= get_settings().FLUSH_LIMIT or testing:
+        return flush(connection, unit, commit=not testing)
+    with atomic(connection.alias):  # several steps need a transaction around them
+        return flush(connection, unit, commit=True)
+
+
+def run_now(connection: BaseDatabaseWrapper, step: Step) -> Outcome:
+    """Run one step outside any transaction of the caller's, as a transaction of its own."""
+    testing = connection.in_atomic_block
+    if testing:
+        _hook(connection)
+    (outcome,) = run_steps(connection, [step], commit=not testing)
+    if outcome.txid is not None:
+        clock.saw(connection.alias, step.ns, outcome.txid)
+    return outcome
+
+
+# --- Following Django's connection -----------------------------------------------------------------------------------
+
+
+def _hook(connection: BaseDatabaseWrapper) -> None:
+    """Wrap the methods of this connection object that end a transaction or move between its savepoints."""
+    if connection in _hooked:
+        return
+    _hooked.add(connection)
+    hooks: dict[str, Callable[..., Any]] = {
+        "commit": _on_commit,
+        "rollback": _on_rollback,
+        "savepoint": _on_savepoint,
+        "savepoint_commit": _on_release,
+        "savepoint_rollback": _on_rollback_to,
+    }
+    for name, hook in hooks.items():
+        setattr(connection, name, partial(hook, connection, getattr(connection, name)))
+
+
+def _on_commit(connection: BaseDatabaseWrapper, original: Callable[[], None]) -> None:
+    unit = _peek(connection)
+    _units.pop(connection, None)
+    if unit is not None:
+        try:
+            flush(connection, unit, commit=True)
+        except BaseException:
+            _abandon(connection)
+            raise
+    original()
+
+
+def _abandon(connection: BaseDatabaseWrapper) -> None:
+    """Roll back after a failed flush; Django does so only for database errors."""
+    try:
+        connection.rollback()
+    except Error:
+        connection.close()
+
+
+def _on_rollback(connection: BaseDatabaseWrapper, original: Callable[[], None]) -> None:
+    _units.pop(connection, None)
+    rolled_back.send(sender=None, using=connection.alias)
+    original()
+
+
+def _on_savepoint(connection: BaseDatabaseWrapper, original: Callable[[], str | None]) -> str | None:
+    sid = original()
+    if sid is not None and (unit := _peek(connection)) is not None:
+        unit.savepoint(sid)
+    return sid
+
+
+def _on_release(connection: BaseDatabaseWrapper, original: Callable[[str], None], sid: str) -> None:
+    if (unit := _peek(connection)) is not None:
+        unit.release(sid)
+        if not in_transaction(connection):  # the end of the tested code's outermost block, inside a TestCase
+            _units.pop(connection)
+            flush(connection, unit, commit=False)
+    original(sid)
+
+
+def _on_rollback_to(connection: BaseDatabaseWrapper, original: Callable[[str], None], sid: str) -> None:
+    if (unit := _peek(connection)) is not None:
+        unit.rollback_to(sid)
+        if not in_transaction(connection):
+            _units.pop(connection)
+    rolled_back.send(sender=None, using=connection.alias)
+    original(sid)
+
+

@@ -1,0 +1,383 @@
+"""All SQL on the two tables (the ORM's FROM entry aside).
+
+**Shape.**  A live row (``_deleted_txid IS NULL``) has a unique index of its own.  An update rewrites it in place and
+appends the version it replaces as history.  The history index orders a document's versions by ``_deleted_txid``, a
+column that an update of the live row leaves alone, so that PostgreSQL can make the update heap-only (HOT) and touch no
+index at all; an index on ``_txid`` would forbid that.
+
+**Writing.**  ``LOCK`` takes the namespace's clock, then ``WRITE`` does the whole batch in one statement: it reads the
+live rows that the batch is about to replace, draws the txid, logs the changes, appends history, and updates or inserts.
+Both go out in one pipeline.  Existing rows are found by key and updated by ``ctid``, never by ``ON CONFLICT``: under
+REPEATABLE READ a row that somebody changed since the snapshot then raises a serialization failure instead of being
+taken for absent.
+
+Every statement names its namespace (``ns = ...``) on each table it touches, so that a namespace is a shard.
+"""
+
+from typing import Final
+
+CATALOG: Final = 0  # ptr of the catalog: logical names, namespaces
+HORIZONS: Final = 1  # ptr of vacuum's horizons, one unversioned document a table
+FIRST_PTR: Final = 100  # smaller ones are reserved
+
+COMMITTED: Final = 1
+ACTIVE: Final = 2
+
+TABLES_DDL: Final = """\
+CREATE TABLE trxs (
+  txid         bigint GENERATED ALWAYS AS IDENTITY,
+  ns           int NOT NULL DEFAULT 0,
+  sid          text,
+  owner        text NOT NULL DEFAULT '',
+  label        text,
+  status       smallint NOT NULL,
+  snapshot     bigint,
+  started_at   timestamptz,
+  committed_at timestamptz,
+  expires_at   timestamptz,
+  changes      jsonb,
+  PRIMARY KEY (ns, txid)
+);
+CREATE TABLE storage (
+  ns            int NOT NULL DEFAULT 0,
+  ptr           int NOT NULL,
+  id            text NOT NULL,
+  _txid         bigint NOT NULL,
+  _deleted_txid bigint,
+  _owner        text NOT NULL DEFAULT '',
+  _order        bigint,
+  _schema       int NOT NULL DEFAULT 1,
+  data          jsonb NOT NULL
+) WITH (fillfactor = 85);
+CREATE UNIQUE INDEX storage_live ON storage (ns, ptr, id) WHERE _deleted_txid IS NULL;
+CREATE INDEX storage_order ON storage (ns, ptr, _order) WHERE _deleted_txid IS NULL;
+CREATE INDEX storage_history ON storage (ns, ptr, id, _deleted_txid) WHERE _deleted_txid IS NOT NULL;
+"""
+
+COLUMNS: Final = {  # what adopts a table that somebody else created
+    "trxs": {
+        *("txid", "ns", "sid", "owner", "label", "status", "snapshot"),
+        *("started_at", "committed_at", "expires_at", "changes"),
+    },
+    "storage": {"ns", "ptr", "id", "_txid", "_deleted_txid", "_owner", "_order", "_schema", "data"},
+}
+
+DROP_DDL: Final = "DROP TABLE storage;\nDROP TABLE trxs;\n"
+
+EXISTING_COLUMNS: Final = """
+SELECT c.relname, a.attname
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.oid IN (to_regclass('storage'), to_regclass('trxs'))
+"""
+
+
+def grants(role: str, schema: str = "public") -> str:
+    """Return the GRANT lines that the application's role needs; both names already quoted as identifiers."""
+    return (
+        f"GRANT USAGE ON SCHEMA {schema} TO {role};\n"
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.storage, {schema}.trxs TO {role};\n"
+    )
+
+
+# --- Reading ---------------------------------------------------------------------------------------------------------
+
+_LIVE_COLUMNS = "ns, ptr, id, _txid, _deleted_txid, _owner, _order, _schema, data"
+
+
+def _live(columns: str) -> str:
+    return (
+        f"SELECT {columns} FROM storage "  # noqa: S608 - only our own column lists are interpolated
+        "WHERE ns = %(ns)s AND ptr = %(ptr)s AND _deleted_txid IS NULL"
+    )
+
+
+def _as_of(columns: str, restriction: str = "") -> str:
+    return (
+        f"SELECT {columns} FROM storage WHERE ns = %(ns)s AND ptr = %(ptr)s{restriction} "  # noqa: S608
+        "AND _deleted_txid IS NULL AND _txid <= %(snapshot)s "
+        f"UNION ALL SELECT {columns} FROM storage WHERE ns = %(ns)s AND ptr = %(ptr)s{restriction} "
+        "AND _deleted_txid IS NOT NULL AND _deleted_txid > %(snapshot)s AND _txid <= %(snapshot)s"
+    )
+
+
+IDS: Final = _live("id")
+TABLES: Final = _live("id, data").replace("%(ptr)s", str(CATALOG)) + " AND id LIKE 'table/%%'"
+
+GET: Final = _live("id, data, _txid, _owner") + " AND id = ANY(%(ids)s)"
+GET_AS_OF: Final = _as_of("id, data, _txid, _owner", " AND id = ANY(%(ids)s)")
+
+# FROM entries: a subselect with the columns of ``storage``, which PostgreSQL flattens.
+SOURCE_LIVE: Final = _live(_LIVE_COLUMNS)
+SOURCE_AS_OF: Final = _as_of(_LIVE_COLUMNS)
+SOURCE_OVERLAY: Final = (
+    SOURCE_LIVE + " AND id <> ALL(%(hidden)s) "
+    "UNION ALL SELECT %(ns)s::int, %(ptr)s::int, w.id, NULL::bigint, NULL::bigint, w.owner, w.ord, 1, w.data "
+    "FROM jsonb_to_recordset(%(writes)s::jsonb) AS w(id text, owner text, ord bigint, data jsonb)"
+)
+
+HISTORY: Final = """
+SELECT s._txid, s._deleted_txid, s._owner, s.data, t.committed_at, t.owner, t.label
+FROM (
+  SELECT _txid, _deleted_txid, _owner, data FROM storage
+  WHERE ns = %(ns)s AND ptr = %(ptr)s AND id = %(id)s AND _deleted_txid IS NULL
+  UNION ALL
+  SELECT _txid, _deleted_txid, _owner, data FROM storage
+  WHERE ns = %(ns)s AND ptr = %(ptr)s AND id = %(id)s AND _deleted_txid IS NOT NULL AND _txid < _deleted_txid
+) s
+LEFT JOIN trxs t ON t.ns = %(ns)s AND t.txid = s._txid
+ORDER BY s._txid DESC
+"""
+
+# --- The clock -------------------------------------------------------------------------------------------------------
+
+# A plan made while a table is small must not scan it when it has grown: the statement is prepared.
+LOCK: Final = (
+    "SELECT set_config('lock_timeout', %(timeout)s::text, true), set_config('enable_seqscan', 'off', true), "
+    "pg_advisory_xact_lock(%(clock)s::int, %(ns)s::int)"
+)
+LOCK_ASYNCHRONOUS: Final = LOCK.replace("SELECT ", "SELECT set_config('synchronous_commit', 'off', true), ", 1)
+UNSET: Final = ("SET LOCAL lock_timeout TO DEFAULT", "SET LOCAL enable_seqscan TO DEFAULT")
+WAIT_FOR_FLUSH: Final = "SELECT pg_logical_emit_message(true, 'kontract', '')"
+BACKEND_PID: Final = "SELECT pg_backend_pid()"
+
+LATEST: Final = "SELECT txid FROM trxs WHERE ns = %(ns)s AND status = 1 ORDER BY txid DESC LIMIT 1"
+
+# --- Writing ---------------------------------------------------------------------------------------------------------
+
+_BATCH = (
+    "jsonb_to_recordset(%(writes)s::jsonb) "
+    "AS w(n int, ptr int, id text, op text, data jsonb, owner text, ord bigint, seen bigint)"
+)
+
+_EDGE = """
+  (SELECT 0 AS n, ptr, id, 'delete' AS op, NULL::jsonb AS data, NULL::text AS owner, NULL::bigint AS ord
+   FROM storage WHERE ns = %(ns)s AND ptr = %(ptr)s AND _deleted_txid IS NULL
+   ORDER BY _order {direction}, id {direction} LIMIT 1) AS w"""
+
+_NEW_TRANSACTION = """
+  INSERT INTO trxs (ns, sid, owner, label, status, snapshot, started_at, committed_at, changes)
+  SELECT %(ns)s::int, %(sid)s::text, %(owner)s::text, %(label)s::text, 1,
+    (SELECT p.txid FROM trxs p WHERE p.ns = %(ns)s AND p.status = 1 ORDER BY p.txid DESC LIMIT 1),
+    now(), clock_timestamp(), (SELECT changes FROM log)
+  WHERE EXISTS (SELECT FROM b)
+  RETURNING txid"""
+
+_SAME_TRANSACTION = "SELECT %(txid)s::bigint AS txid"
+
+
+# The tables that are still what they were when their names were resolved.
+_KNOWN = f"""known AS MATERIALIZED (
+  SELECT count(*) AS n FROM storage
+  WHERE ns = %(ns)s AND ptr = {CATALOG} AND id = ANY(%(tables)s::text[]) AND _deleted_txid IS NULL
+    AND (data ->> 'ptr')::int = ANY(%(ptrs)s::int[])
+)"""  # noqa: S608
+_STILL_KNOWN = "(SELECT n FROM known) = cardinality(%(tables)s::text[])"
+
+
+def _write(batch: str, transaction: str, result: str) -> str:
+    return f"""
+WITH {_KNOWN}, b AS MATERIALIZED (
+  SELECT w.n, w.ptr, w.id, w.op, w.owner, w.ord,
+    CASE w.op WHEN 'merge' THEN s.data || w.data ELSE w.data END AS data,
+    s.ctid AS tid, s._txid AS old_txid, s._owner AS old_owner, s._order AS old_order, s._schema AS old_schema,
+    s.data AS old_data
+  FROM {batch}
+  LEFT JOIN storage s ON s.ns = %(ns)s AND s.ptr = w.ptr AND s.id = w.id AND s._deleted_txid IS NULL
+  WHERE (w.op = 'set' OR s.id IS NOT NULL)
+    AND {_STILL_KNOWN}
+), log AS (
+  SELECT jsonb_object_agg(ptr, ops) AS changes FROM (
+    SELECT ptr, jsonb_object_agg(op, ids) AS ops FROM (
+      SELECT ptr, CASE WHEN op = 'delete' THEN op WHEN tid IS NULL THEN 'insert' ELSE 'update' END AS op,
+        jsonb_agg(id ORDER BY n) AS ids
+      FROM b GROUP BY 1, 2
+    ) o GROUP BY ptr
+  ) p
+), t AS ({transaction}
+), history AS (
+  INSERT INTO storage (ns, ptr, id, _txid, _deleted_txid, _owner, _order, _schema, data)
+  SELECT %(ns)s::int, b.ptr, b.id, b.old_txid, t.txid, b.old_owner, b.old_order, b.old_schema, b.old_data
+  FROM b, t WHERE b.tid IS NOT NULL AND b.op <> 'delete' AND b.old_txid <> t.txid
+), replaced AS (
+  UPDATE storage s SET
+    _txid = CASE WHEN b.op = 'delete' THEN s._txid ELSE t.txid END,
+    _deleted_txid = CASE WHEN b.op = 'delete' THEN t.txid END,
+    _owner = coalesce(b.owner, s._owner),
+    data = CASE WHEN b.op = 'delete' THEN s.data ELSE b.data END
+  FROM b, t WHERE s.ctid = b.tid AND s.ns = %(ns)s
+), inserted AS (
+  INSERT INTO storage (ns, ptr, id, _txid, _owner, _order, data)
+  SELECT %(ns)s::int, b.ptr, b.id, t.txid, coalesce(b.owner, %(owner)s::text),
+    coalesce(b.ord, (t.txid << 20) + b.n), b.data
+  FROM b, t WHERE b.tid IS NULL
+)
+SELECT (SELECT txid FROM t), (SELECT changes FROM log)::text, ({result})::text, {_STILL_KNOWN}"""  # noqa: S608 - only our own texts
+
+
+_MERGED = "SELECT jsonb_object_agg(id, data) FROM b WHERE op = 'merge'"
+_TAKEN = "SELECT jsonb_build_array(id, old_data, old_txid, old_owner) FROM b"
+
+WRITE: Final = _write(_BATCH, _NEW_TRANSACTION, _MERGED)
+WRITE_MORE: Final = _write(_BATCH, _SAME_TRANSACTION, _MERGED)
+TAKE_FIRST: Final = _write(_EDGE.format(direction="ASC"), _NEW_TRANSACTION, _TAKEN)
+TAKE_LAST: Final = _write(_EDGE.format(direction="DESC"), _NEW_TRANSACTION, _TAKEN)
+FINISH: Final = """
+UPDATE trxs SET changes = %(changes)s::jsonb, committed_at = clock_timestamp() WHERE ns = %(ns)s AND txid = %(txid)s
+"""
+
+STALE: Final = f"""
+SELECT w.ptr, w.id FROM {_BATCH}
+LEFT JOIN storage s ON s.ns = %(ns)s AND s.ptr = w.ptr AND s.id = w.id AND s._deleted_txid IS NULL
+WHERE w.seen IS NOT NULL AND coalesce(s._txid, 0) <> w.seen ORDER BY w.n
+"""  # noqa: S608
+
+# --- Unversioned tables: in place, no clock, no log ------------------------------------------------------------------
+
+_NOW_ORDER = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+
+WRITE_IN_PLACE: Final = f"""
+WITH {_KNOWN}, w AS MATERIALIZED (
+  SELECT * FROM {_BATCH} WHERE {_STILL_KNOWN} ORDER BY ptr, id
+), deleted AS (
+  DELETE FROM storage s USING w
+  WHERE w.op = 'delete' AND s.ns = %(ns)s AND s.ptr = w.ptr AND s.id = w.id AND s._deleted_txid IS NULL
+  RETURNING s.ptr, s.id
+), merged AS (
+  UPDATE storage s SET data = s.data || w.data FROM w
+  WHERE w.op = 'merge' AND s.ns = %(ns)s AND s.ptr = w.ptr AND s.id = w.id AND s._deleted_txid IS NULL
+  RETURNING s.ptr, s.id, s.data
+), kept AS (
+  INSERT INTO storage AS s (ns, ptr, id, _txid, _owner, _order, data)
+  SELECT %(ns)s::int, w.ptr, w.id, 0, coalesce(w.owner, %(owner)s::text), coalesce(w.ord, {_NOW_ORDER} + w.n), w.data
+  FROM w WHERE w.op = 'set' ORDER BY w.ptr, w.id
+  ON CONFLICT (ns, ptr, id) WHERE _deleted_txid IS NULL
+  DO UPDATE SET data = EXCLUDED.data
+)
+SELECT NULL::bigint,
+  (SELECT jsonb_object_agg(ptr, ops) FROM (
+     SELECT ptr, jsonb_object_agg(op, ids) AS ops FROM (
+       SELECT ptr, op, jsonb_agg(id) AS ids FROM (
+         SELECT ptr, id, 'delete' AS op FROM deleted UNION ALL SELECT ptr, id, 'update' FROM merged
+       ) d GROUP BY ptr, op
+     ) o GROUP BY ptr
+   ) p)::text,
+  (SELECT jsonb_object_agg(id, data) FROM merged)::text,
+  {_STILL_KNOWN}
+"""  # noqa: S608
+
+
+def _take_in_place(direction: str) -> str:
+    return f"""
+WITH {_KNOWN}, taken AS (
+  DELETE FROM storage s WHERE s.ns = %(ns)s AND s.ctid = (
+    SELECT ctid FROM storage WHERE ns = %(ns)s AND ptr = %(ptr)s AND _deleted_txid IS NULL AND {_STILL_KNOWN}
+    ORDER BY _order {direction}, id {direction} LIMIT 1 FOR UPDATE SKIP LOCKED
+  )
+  RETURNING s.id, s.data, s._txid, s._owner
+)
+SELECT NULL::bigint, NULL::text, (SELECT jsonb_build_array(id, data, _txid, _owner) FROM taken)::text, {_STILL_KNOWN}
+"""  # noqa: S608
+
+
+TAKE_FIRST_IN_PLACE: Final = _take_in_place("ASC")
+TAKE_LAST_IN_PLACE: Final = _take_in_place("DESC")
+
+# --- Snapshots, history, vacuum --------------------------------------------------------------------------------------
+
+# The horizon is read after the data: it only grows, so what is intact now was intact then.
+BOUNDS: Final = f"""
+SELECT
+  coalesce((SELECT (data ->> 'txid')::bigint FROM storage
+            WHERE ns = %(ns)s AND ptr = {HORIZONS} AND id = %(id)s AND _deleted_txid IS NULL), 0),
+  coalesce(({LATEST}), 0)
+"""  # noqa: S608
+
+# Bisection over commit order: the answer lies in [low, high).
+AT: Final = """
+WITH RECURSIVE search(low, high) AS (
+  SELECT 0::bigint, coalesce((SELECT max(txid) + 1 FROM trxs WHERE ns = %(ns)s), 1)
+  UNION ALL
+  SELECT
+    CASE WHEN t.committed_at <= %(at)s THEN t.txid ELSE s.low END,
+    CASE WHEN t.committed_at <= %(at)s THEN s.high ELSE (s.low + s.high + 1) / 2 END
+  FROM search s LEFT JOIN LATERAL (
+    SELECT txid, committed_at FROM trxs
+    WHERE ns = %(ns)s AND status = 1 AND txid >= (s.low + s.high + 1) / 2 AND txid < s.high
+    ORDER BY txid LIMIT 1
+  ) t ON true
+  WHERE s.high - s.low > 1
+)
+SELECT max(low), %(at)s > clock_timestamp() + interval '1 minute' FROM search
+"""
+
+PIN: Final = f"""
+INSERT INTO trxs (ns, sid, owner, label, status, snapshot, started_at, expires_at)
+SELECT %(ns)s, %(secret)s, %(owner)s, 'pin', 2, coalesce(({LATEST}), 0), now(), now() + %(ttl)s * interval '1 second'
+RETURNING txid, snapshot
+"""  # noqa: S608
+PINNED: Final = """
+SELECT snapshot FROM trxs
+WHERE ns = %(ns)s AND txid = %(txid)s AND status = 2 AND sid = %(secret)s AND expires_at > now()
+"""
+UNPIN: Final = "DELETE FROM trxs WHERE ns = %(ns)s AND txid = %(txid)s AND status = 2 AND sid = %(secret)s"
+
+CHANGES: Final = "SELECT changes FROM trxs WHERE ns = %(ns)s AND txid = %(txid)s AND status = 1"
+
+# The state before and after a transaction, for each document that it wrote.
+UNDO: Final = """
+SELECT w.ptr, w.id, live._txid, last.deleted_txid, before._owner, before._order, before.data
+FROM jsonb_to_recordset(%(documents)s::jsonb) AS w(n int, ptr int, id text)
+LEFT JOIN storage live
+  ON live.ns = %(ns)s AND live.ptr = w.ptr AND live.id = w.id AND live._deleted_txid IS NULL
+LEFT JOIN LATERAL (
+  SELECT max(_deleted_txid) AS deleted_txid FROM storage
+  WHERE ns = %(ns)s AND ptr = w.ptr AND id = w.id AND _deleted_txid IS NOT NULL
+) last ON true
+LEFT JOIN LATERAL (
+  SELECT _owner, _order, data FROM storage
+  WHERE ns = %(ns)s AND ptr = w.ptr AND id = w.id AND _deleted_txid = %(txid)s AND _txid < _deleted_txid
+) before ON true
+ORDER BY w.n
+"""
+
+PTRS: Final = "SELECT DISTINCT ptr FROM storage WHERE ns = %(ns)s"
+NAMESPACES: Final = "SELECT DISTINCT ns FROM storage WHERE ns >= 0 ORDER BY ns"
+OLDEST_PIN: Final = "SELECT min(snapshot) FROM trxs WHERE ns = %(ns)s AND status = 2 AND expires_at > now()"
+SET_HORIZON: Final = f"""
+INSERT INTO storage AS s (ns, ptr, id, _txid, data)
+VALUES (%(ns)s, {HORIZONS}, %(id)s, 0, jsonb_build_object('txid', %(horizon)s::bigint))
+ON CONFLICT (ns, ptr, id) WHERE _deleted_txid IS NULL DO UPDATE SET data = EXCLUDED.data
+WHERE (s.data ->> 'txid')::bigint < %(horizon)s
+"""  # noqa: S608
+COUNT_REMOVABLE: Final = """
+SELECT count(*) FROM storage
+WHERE ns = %(ns)s AND ptr = %(ptr)s AND _deleted_txid IS NOT NULL AND _deleted_txid <= %(horizon)s
+"""
+REMOVE_BATCH: Final = """
+WITH gone AS (
+  SELECT ctid, id FROM storage
+  WHERE ns = %(ns)s AND ptr = %(ptr)s AND _deleted_txid IS NOT NULL AND _deleted_txid <= %(horizon)s AND id >= %(after)s
+  ORDER BY id LIMIT %(batch)s
+), removed AS (
+  DELETE FROM storage s USING gone WHERE s.ns = %(ns)s AND s.ctid = gone.ctid
+)
+SELECT count(*), max(id) FROM gone
+"""
+REMOVE_LOG: Final = """
+WITH gone AS (
+  SELECT txid FROM trxs WHERE ns = %(ns)s AND (
+    (status = 2 AND expires_at <= now())
+    OR (status = 1 AND txid <= %(horizon)s
+        AND txid < (SELECT max(p.txid) FROM trxs p WHERE p.ns = %(ns)s AND p.status = 1))
+  ) ORDER BY txid LIMIT %(batch)s
+), removed AS (
+  DELETE FROM trxs t USING gone WHERE t.ns = %(ns)s AND t.txid = gone.txid
+)
+SELECT count(*) FROM gone
+"""
+SIZES: Final = """
+SELECT ptr, count(*) FILTER (WHERE _deleted_txid IS NULL), count(*) FILTER (WHERE _deleted_txid IS NOT NULL),
+  coalesce(sum(pg_column_size(s.*)) FILTER (WHERE _deleted_txid IS NULL), 0)::bigint,
+  coalesce(sum(pg_column_size(s.*)) FILTER (WHERE _deleted_txid IS NOT NULL), 0)::bigint
+FROM storage s WHERE ns = %(ns)s GROUP BY ptr ORDER BY ptr
+"""

@@ -1,0 +1,110 @@
+"""What a transaction writes, before it is SQL: pure values and functions."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from kontract.conf import TableOptions
+
+Op = Literal["set", "merge", "delete"]
+Key = tuple[int, int, str]  # namespace, ptr, id
+Changes = dict[tuple[int, str], str]  # (ptr, id) -> "insert" | "update" | "delete"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A logical table, resolved: where its documents lie and how they are kept."""
+
+    ns: int
+    ptr: int
+    name: str
+    options: TableOptions = field(default_factory=TableOptions)
+
+
+class Write(NamedTuple):
+    """One document's new state.  ``data`` is JSON text; ``owner`` and ``order`` override what the row would get."""
+
+    table: Table
+    id: str
+    op: Op
+    data: str | None = None
+    owner: str | None = None
+    order: int | None = None
+
+    @property
+    def key(self) -> Key:
+        """The document's place."""
+        return (self.table.ns, self.table.ptr, self.id)
+
+
+def encode(writes: Iterable[Write], *, start: int = 0, seen: Mapping[Key, int] | None = None) -> str:
+    """Return ``writes`` as the JSON array that the write statements unpack.
+
+    ``start`` is the ordinal of the first one within its transaction.  ``seen`` gives the txid of the version that the
+    transaction read (0: none), to be compared under the clock.
+    """
+    seen = seen or {}
+    rows = []
+    for n, write in enumerate(writes, start):
+        row = f'{{"n":{n},"ptr":{write.table.ptr},"id":{json.dumps(write.id)},"op":"{write.op}"'
+        if write.data is not None:
+            row += f',"data":{write.data}'
+        if write.owner is not None:
+            row += f',"owner":{json.dumps(write.owner)}'
+        if write.order is not None:
+            row += f',"ord":{write.order}'
+        if write.key in seen:
+            row += f',"seen":{seen[write.key]}'
+        rows.append(row + "}")
+    return f"[{','.join(rows)}]"
+
+
+def encode_overlay(writes: Iterable[Write], owner: str) -> str:
+    """Return collected documents as the JSON array that the overlay's FROM entry unpacks."""
+    last = 1 << 62  # after every order that a committed document can have
+    rows = [
+        f'{{"id":{json.dumps(write.id)},"owner":{json.dumps(owner if write.owner is None else write.owner)},'
+        f'"ord":{last + n if write.order is None else write.order},"data":{write.data}}}'
+        for n, write in enumerate(writes)
+    ]
+    return f"[{','.join(rows)}]"
+
+
+def decode_changes(text: str | None) -> Changes:
+    """Return the changes that a log entry's JSON text lists."""
+    return {
+        (int(ptr), document_id): op
+        for ptr, ops in json.loads(text or "{}").items()
+        for op, ids in ops.items()
+        for document_id in ids
+    }
+
+
+def encode_changes(changes: Changes) -> str:
+    """Return ``changes`` as a log entry's JSON text."""
+    grouped: dict[str, dict[str, list[str]]] = {}
+    for (ptr, document_id), op in changes.items():
+        grouped.setdefault(str(ptr), {}).setdefault(op, []).append(document_id)
+    return json.dumps(grouped)
+
+
+# What two writes of one document in one transaction amount to; None: nothing.
+_COMBINED: dict[tuple[str, str], str | None] = {
+    ("insert", "update"): "insert",
+    ("insert", "delete"): None,
+    ("update", "update"): "update",
+    ("update", "delete"): "delete",
+    ("delete", "insert"): "update",
+}
+
+
+def combine_changes(first: Changes, then: Changes) -> Changes:
+    """Return what ``first`` followed by ``then``, in one transaction, changed as a whole."""
+    combined = dict(first)
+    for key, op in then.items():
+        before = combined.pop(key, None)
+        after = op if before is None else _COMBINED[before, op]
+        if after is not None:
+            combined[key] = after
+    return combined

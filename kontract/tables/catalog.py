@@ -1,0 +1,221 @@
+"""The catalog: which logical tables and namespaces exist, and where they lie.
+
+It is a logical table itself (ptr 0): ``table/<name>`` maps a name to its ptr and options, and in namespace 0
+``namespace/<name>`` maps a name to its number.  So creating a table is a versioned write like any other.
+
+Resolved names are cached for ``CATALOG_TTL`` seconds.  Changes by other processes are noticed sooner than that where it
+matters: every write looks its tables up again, under the clock, and a read that finds nothing looks once more.
+"""
+
+import json
+import re
+import time
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from kontract.conf import TableOptions, get_settings
+from kontract.context import DEFAULT_NAMESPACE, get_namespace
+from kontract.exceptions import InvalidNameError, NamespaceNotFound, TableExistsError, TableNotFound
+from kontract.mvcc import versions
+from kontract.mvcc.connections import fetch_all, get_alias, get_connection
+from kontract.mvcc.flush import catalog_id
+from kontract.mvcc.reading import read
+from kontract.mvcc.transaction import run_transaction
+from kontract.mvcc.units import collect, find_unit, rolled_back
+from kontract.mvcc.writes import Table, Write
+
+_NAME = re.compile(r"\w[\w.:-]{0,127}")
+
+_tables: dict[tuple[str, int, str], tuple[Table, float]] = {}  # alias, namespace, name -> table, when it was read
+_namespaces: dict[tuple[str, str], int] = {}
+
+
+def forget(using: str, **kwargs: Any) -> None:
+    """Drop what is cached of the database ``using``."""
+    for cache in (_tables, _namespaces):
+        for key in [key for key in cache if key[0] == using]:
+            cache.pop(key, None)  # type: ignore[attr-defined]
+
+
+rolled_back.connect(forget, dispatch_uid="kontract.catalog")
+
+
+def resolve(connection: BaseDatabaseWrapper, ns: int, name: str, *, fresh: bool = False) -> Table:
+    """Return the logical table ``name``; one that the settings declare is created at its first use.
+
+    ``fresh`` reads the catalog even if the name is cached.  Raises ``TableNotFound``.
+    """
+    key = (connection.alias, ns, name)
+    if not fresh and (cached := _tables.get(key)) and time.monotonic() - cached[1] < get_settings().CATALOG_TTL:
+        return cached[0]
+    table = _look_up(connection, ns, name) or _create_declared(connection, ns, name)
+    unit = find_unit(connection)
+    if unit is None or not unit.of_table(_catalog(ns)):  # else it may be undone
+        _tables[key] = table, time.monotonic()
+    return table
+
+
+def _look_up(connection: BaseDatabaseWrapper, ns: int, name: str) -> Table | None:
+    entry = _read_entry(connection, ns, catalog_id(name))
+    return None if entry is None else _as_table(ns, name, entry)
+
+
+def _as_table(ns: int, name: str, entry: dict[str, Any]) -> Table:
+    options = TableOptions(versioned=entry["versioned"], retention_days=entry.get("retention_days"))
+    return Table(ns=ns, ptr=entry["ptr"], name=name, options=options)
+
+
+def _create_declared(connection: BaseDatabaseWrapper, ns: int, name: str) -> Table:
+    options = get_settings().TABLES.get(name)
+    if options is None:
+        raise TableNotFound(
+            f"There is no logical table {name!r}. Declare it in the settings, KONTRACT = {{\"TABLES\": [{name!r}, ...]}}, "
+            f"or create it once with kontract.tables.create({name!r})."
+        )
+    try:
+        return _create(connection, ns, name, options)
+    except TableExistsError:  # by another process, just now
+        return resolve(connection, ns, name, fresh=True)
+
+
+def create(
+    name: str, *, versioned: bool = True, retention_days: float | None = None, using: str | None = None
+) -> None:
+    """Create a logical table in the current namespace.
+
+    ``versioned=False`` updates documents in place: no history, no clock, no log.  ``retention_days`` is how long vacuum
+    keeps history (default: the setting ``RETENTION_DAYS``).  No DDL is run: the table is a row of the catalog.
+
+    Raises ``TableExistsError`` and ``InvalidNameError``.
+    """
+    connection, ns = locate(using)
+    _create(connection, ns, name, TableOptions(versioned=versioned, retention_days=retention_days))
+
+
+def _create(connection: BaseDatabaseWrapper, ns: int, name: str, options: TableOptions) -> Table:
+    check_name(name, "table")
+
+    def write() -> Table:
+        if _read_entry(connection, ns, catalog_id(name)) is not None:
+            raise TableExistsError(f"There is a logical table {name!r} already.")
+        ptr = _draw(connection, ns, "ptr", versions.FIRST_PTR)
+        entry = {"ptr": ptr, "versioned": options.versioned, "retention_days": options.retention_days}
+        _write_entry(connection, ns, catalog_id(name), entry)
+        return Table(ns=ns, ptr=ptr, name=name, options=options)
+
+    return run_transaction(write, using=connection.alias, label=f"create table {name}")[0]
+
+
+def drop(name: str, *, using: str | None = None) -> None:
+    """Delete a logical table of the current namespace and every document in it; its history stays until vacuum.
+
+    Raises ``TableNotFound``.
+    """
+    connection, ns = locate(using)
+
+    def write() -> None:
+        table = _look_up(connection, ns, name)
+        if table is None:
+            raise TableNotFound(f"There is no logical table {name!r} to drop.")
+        unit = find_unit(connection)
+        assert unit is not None  # noqa: S101 - this runs in a transaction
+        collected = unit.of_table(table)
+        rows = fetch_all(connection, versions.IDS, {"ns": ns, "ptr": table.ptr})
+        for document_id in dict.fromkeys([*collected, *(row[0] for row in rows)]):
+            collect(connection, unit, Write(table, document_id, "delete"))
+        collect(connection, unit, Write(_catalog(ns), catalog_id(name), "delete"))
+
+    run_transaction(write, using=connection.alias, label=f"drop table {name}")
+    forget(connection.alias)
+
+
+def names(*, using: str | None = None) -> list[str]:
+    """Return the names of the logical tables in the current namespace, sorted."""
+    connection, ns = locate(using)
+    return sorted(table.name for table in list_tables(connection, ns).values())
+
+
+def list_tables(connection: BaseDatabaseWrapper, ns: int) -> dict[int, Table]:
+    """Return the logical tables of a namespace by ptr."""
+    rows = fetch_all(connection, versions.TABLES, {"ns": ns})
+    entries = {row[0]: row[1] for row in rows}
+    if (unit := find_unit(connection)) is not None:
+        entries |= {id_: write.data for id_, write in unit.of_table(_catalog(ns)).items() if id_.startswith("table/")}
+    tables = [_as_table(ns, id_.partition("/")[2], json.loads(data)) for id_, data in entries.items() if data]
+    return {table.ptr: table for table in tables}
+
+
+# --- Namespaces ------------------------------------------------------------------------------------------------------
+
+
+def create_namespace(name: str, *, using: str | None = None) -> None:
+    """Create a namespace, an isolated world with tables and a clock of its own.  One that exists is left alone.
+
+    Raises ``InvalidNameError``.
+    """
+    check_name(name, "namespace")
+    connection = get_connection(get_alias(name, using))
+
+    def write() -> None:
+        if _read_entry(connection, 0, f"namespace/{name}") is None:
+            _write_entry(connection, 0, f"namespace/{name}", {"ns": _draw(connection, 0, "namespace", 1)})
+
+    run_transaction(write, using=connection.alias, label=f"create namespace {name}")
+
+
+def locate(using: str | None = None) -> tuple[BaseDatabaseWrapper, int]:
+    """Return the connection that the current namespace is written to, and the namespace's number."""
+    name = get_namespace()
+    connection = get_connection(get_alias(name, using))
+    return connection, resolve_namespace(connection, name)
+
+
+def resolve_namespace(connection: BaseDatabaseWrapper, name: str) -> int:
+    """Return the number of the namespace ``name``.  Raises ``NamespaceNotFound``."""
+    if name == DEFAULT_NAMESPACE:
+        return 0
+    key = (connection.alias, name)
+    if key not in _namespaces:
+        entry = _read_entry(connection, 0, f"namespace/{name}")
+        if entry is None:
+            raise NamespaceNotFound(
+                f"There is no namespace {name!r}. Create it once with kontract.tables.create_namespace({name!r})."
+            )
+        _namespaces[key] = entry["ns"]
+    return _namespaces[key]
+
+
+# --- Entries ---------------------------------------------------------------------------------------------------------
+
+
+def _catalog(ns: int) -> Table:
+    return Table(ns=ns, ptr=versions.CATALOG, name="catalog")
+
+
+def _read_entry(connection: BaseDatabaseWrapper, ns: int, entry_id: str) -> dict[str, Any] | None:
+    row = read(connection, _catalog(ns), [entry_id]).get(entry_id)
+    return None if row is None else json.loads(row.data)
+
+
+def _write_entry(connection: BaseDatabaseWrapper, ns: int, entry_id: str, entry: dict[str, Any]) -> None:
+    unit = find_unit(connection)
+    assert unit is not None  # noqa: S101 - only called in a transaction
+    collect(connection, unit, Write(_catalog(ns), entry_id, "set", json.dumps(entry)))
+
+
+def _draw(connection: BaseDatabaseWrapper, ns: int, sequence: str, first: int) -> int:
+    """Return the next number of a sequence; two transactions that draw at once conflict, and one runs again."""
+    entry = _read_entry(connection, ns, f"sequence/{sequence}") or {"next": first}
+    number: int = entry["next"]
+    _write_entry(connection, ns, f"sequence/{sequence}", {"next": number + 1})
+    return number
+
+
+def check_name(name: object, kind: str) -> None:
+    """Raise ``InvalidNameError`` unless ``name`` can name a ``kind``, "table" or "namespace"."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InvalidNameError(
+            f"{name!r} cannot name a {kind}: use 1 to 128 letters, digits, '_', '.', ':' or '-', beginning with a "
+            "letter, a digit or '_'."
+        )

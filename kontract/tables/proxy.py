@@ -1,0 +1,323 @@
+"""``env.storage``: logical tables as mappings of documents."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, TypeVar
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Q
+
+from kontract.conf import get_settings
+from kontract.context import get_call
+from kontract.exceptions import ConflictError, DocumentNotFound
+from kontract.mvcc import asynchronous
+from kontract.mvcc.flush import Outcome, take_step
+from kontract.mvcc.history import Version, read_history
+from kontract.mvcc.reading import Row, read
+from kontract.mvcc.snapshot import AsOf, Moment, as_of
+from kontract.mvcc.unit import Unit
+from kontract.mvcc.units import collect, find_unit, run_now, write_now
+from kontract.mvcc.writes import Table, Write
+from kontract.tables.documents import Document, check_id, encode
+from kontract.tables.ids import uuid7
+from kontract.tables.place import Place
+from kontract.tables.query import TableQuery
+
+
+T = TypeVar("T")
+
+
+class TableProxy:
+    """One logical table.  Every method that touches the database has an ``a`` twin for coroutines.
+
+    Outside a transaction each operation is one of its own; inside, writes are collected and reads see them.  Writes
+    raise ``InvalidIdError``, ``InvalidDocumentError``, ``ReadOnlyError`` when looking at the past, and
+    ``ClockTimeoutError``; everything raises ``TableNotFound`` for a table that nobody declared.
+    """
+
+    def __init__(self, name: str, *, using: str | None = None, moment: AsOf | None = None) -> None:
+        self._name = name
+        self._using = using
+        self._moment = moment
+
+    def __repr__(self) -> str:
+        return f"<table {self._name!r}>"
+
+    def _place(self) -> Place:
+        return Place.here(self._name, self._using, self._moment)
+
+    def using(self, alias: str) -> "TableProxy":
+        """Return the table of this name in another database of ``DATABASES``."""
+        return TableProxy(self._name, using=alias, moment=self._moment)
+
+    def as_of(self, moment: Moment) -> "TableProxy":
+        """Return the table as it was, to read from; see ``kontract.as_of``."""
+        return TableProxy(self._name, using=self._using, moment=as_of(moment))
+
+    # --- Reading ---
+
+    def get(self, document_id: str, default: Any = None) -> Any:
+        """Return a document, or ``default`` where there is none."""
+        return self.get_many([document_id]).get(document_id, default)
+
+    async def aget(self, document_id: str, default: Any = None) -> Any:
+        """See get()."""
+        return await asynchronous.call(self.get, document_id, default)
+
+    def get_many(self, document_ids: Iterable[str]) -> dict[str, Document]:
+        """Return the documents that exist among ``document_ids``, by id, in the order asked for."""
+        ids = [check_id(document_id) for document_id in document_ids]
+        place = self._place()
+        connection = place.reading()
+        rows = place.look(connection, lambda table: read(connection, table, ids, place.moment)) if ids else {}
+        return {document_id: _as_document(document_id, row) for document_id, row in rows.items()}
+
+    async def aget_many(self, document_ids: Iterable[str]) -> dict[str, Document]:
+        """See get_many()."""
+        return await asynchronous.call(self.get_many, list(document_ids))
+
+    def query(self, *conditions: Q, **lookups: Any) -> TableQuery:
+        """Return a lazy query: ``query(name="Bob", age__gte=18).order_by("-age").limit(10)``."""
+        return TableQuery(self._place()).filter(*conditions, **lookups)
+
+    def count(self) -> int:
+        """Return how many documents there are."""
+        return self.query().count()
+
+    async def acount(self) -> int:
+        """See count()."""
+        return await asynchronous.call(self.count)
+
+    def history(self, document_id: str) -> list[Version]:
+        """Return all versions of a document, newest first; what is not yet flushed is not among them.
+
+        Raises ``NotVersionedError`` for an unversioned table.
+        """
+        check_id(document_id)
+        place = self._place()
+        connection = place.reading()
+        return place.look(connection, lambda table: read_history(connection, table, document_id))
+
+    async def ahistory(self, document_id: str) -> list[Version]:
+        """See history()."""
+        return await asynchronous.call(self.history, document_id)
+
+    # --- Writing ---
+
+    def set(self, document_id: str, data: Mapping[str, Any]) -> Document:
+        """Write a document, new or in place of the one with this id; return it as written."""
+        check_id(document_id)
+        text = encode(data)
+        outcome = self._write(lambda table: [Write(table, document_id, "set", text)])
+        return Document(json.loads(text), id=document_id, txid=outcome.txid, owner=get_call().owner)
+
+    async def aset(self, document_id: str, data: Mapping[str, Any]) -> Document:
+        """See set()."""
+        return await asynchronous.call(self.set, document_id, data)
+
+    def set_many(self, documents: Mapping[str, Mapping[str, Any]]) -> int | None:
+        """Write many documents as one transaction and return its txid (None inside an open transaction)."""
+        texts = {check_id(document_id): encode(data) for document_id, data in documents.items()}
+        return self._write(lambda table: [Write(table, key, "set", text) for key, text in texts.items()]).txid
+
+    async def aset_many(self, documents: Mapping[str, Mapping[str, Any]]) -> int | None:
+        """See set_many()."""
+        return await asynchronous.call(self.set_many, documents)
+
+    def push(self, data: Mapping[str, Any]) -> Document:
+        """Write a new document, last in order, under an id made here (a UUIDv7); return it with its ``id``."""
+        return self.set(str(uuid7()), data)
+
+    async def apush(self, data: Mapping[str, Any]) -> Document:
+        """See push()."""
+        return await asynchronous.call(self.push, data)
+
+    def update(self, document_id: str, changes: Mapping[str, Any]) -> Document:
+        """Merge ``changes`` into a document, key by key at the top level; return the whole.
+
+        Raises ``DocumentNotFound``.
+        """
+        check_id(document_id)
+        text = encode(changes)
+        place, connection, unit = self._writing()
+        if unit is not None:
+            found = self._merge_in_unit(place, connection, unit, document_id, text)
+        else:
+            found = self._now(place, connection, lambda table: self._merge_now(connection, table, document_id, text))
+        if found is None:
+            raise self._missing(document_id)
+        return found
+
+    async def aupdate(self, document_id: str, changes: Mapping[str, Any]) -> Document:
+        """See update()."""
+        return await asynchronous.call(self.update, document_id, changes)
+
+    def delete(self, document_id: str) -> bool:
+        """Delete a document, keeping its history; return whether there was one."""
+        check_id(document_id)
+        place, connection, unit = self._writing()
+        if unit is None:
+            return self._now(place, connection, lambda table: self._delete_now(connection, table, document_id))
+        table = place.resolve(connection)
+        found = document_id in read(connection, table, [document_id])
+        if found:
+            collect(connection, unit, Write(table, document_id, "delete"))
+        return found
+
+    async def adelete(self, document_id: str) -> bool:
+        """See delete()."""
+        return await asynchronous.call(self.delete, document_id)
+
+    def pop(self) -> Document | None:
+        """Delete the last document in order of insertion and return it; None where there is none."""
+        return self._take(last=True)
+
+    async def apop(self) -> Document | None:
+        """See pop()."""
+        return await asynchronous.call(self.pop)
+
+    def shift(self) -> Document | None:
+        """Delete the first document in order of insertion and return it; None where there is none."""
+        return self._take(last=False)
+
+    async def ashift(self) -> Document | None:
+        """See shift()."""
+        return await asynchronous.call(self.shift)
+
+    # --- As a mapping: iterating gives ids, in order of insertion ---
+
+    def __getitem__(self, document_id: str) -> Document:
+        if (document := self.get(document_id)) is None:
+            raise self._missing(document_id)
+        found: Document = document
+        return found
+
+    def __setitem__(self, document_id: str, data: Mapping[str, Any]) -> None:
+        self.set(document_id, data)
+
+    def __delitem__(self, document_id: str) -> None:
+        if not self.delete(document_id):
+            raise self._missing(document_id)
+
+    def __contains__(self, document_id: object) -> bool:
+        return isinstance(document_id, str) and document_id != "" and self.get(document_id) is not None
+
+    def __len__(self) -> int:
+        return self.count()
+
+    def __bool__(self) -> bool:
+        return True  # it is a table, empty or not; ask len() or query().exists()
+
+    def __iter__(self) -> Iterator[str]:
+        return (document.id for document in self.values())
+
+    def keys(self) -> Iterator[str]:
+        """Yield all ids."""
+        return iter(self)
+
+    def values(self) -> Iterator[Document]:
+        """Yield all documents, of one snapshot."""
+        return self.query().iterator()
+
+    def items(self) -> Iterator[tuple[str, Document]]:
+        """Yield all ids with their documents, of one snapshot."""
+        return ((document.id, document) for document in self.values())
+
+    # --- How a write goes ---
+
+    def _writing(self) -> tuple[Place, BaseDatabaseWrapper, Unit | None]:
+        place = self._place()
+        connection = place.writing()
+        return place, connection, find_unit(connection)
+
+    def _write(self, make: Callable[[Table], list[Write]]) -> Outcome:
+        """Collect the writes that ``make`` gives, or write them now where no transaction is open."""
+        place, connection, unit = self._writing()
+        if unit is None:
+            return self._now(place, connection, lambda table: _only(write_now(connection, make(table))))
+        for write in make(place.resolve(connection)):
+            collect(connection, unit, write)
+        return Outcome()
+
+    def _now(self, place: Place, connection: BaseDatabaseWrapper, run: Callable[[Table], T]) -> T:
+        """Run a transaction of a single write; it reads nothing that could be stale but the catalog's cache."""
+        for _ in range(get_settings().RETRIES):
+            try:
+                return place.look(connection, run)
+            except ConflictError:
+                place.resolve(connection, fresh=True)
+        return place.look(connection, run)
+
+    def _merge_now(
+        self, connection: BaseDatabaseWrapper, table: Table, document_id: str, text: str
+    ) -> Document | None:
+        outcome = _only(write_now(connection, [Write(table, document_id, "merge", text)]))
+        data = (outcome.extra or {}).get(document_id)
+        return None if data is None else Document(data, id=document_id, txid=outcome.txid, owner=get_call().owner)
+
+    def _merge_in_unit(
+        self, place: Place, connection: BaseDatabaseWrapper, unit: Unit, document_id: str, text: str
+    ) -> Document | None:
+        table = place.resolve(connection)
+        row = read(connection, table, [document_id]).get(document_id)
+        if row is None:
+            return None
+        merged = encode({**json.loads(row.data), **json.loads(text)})
+        collect(connection, unit, Write(table, document_id, "set", merged))
+        return _as_document(document_id, Row(merged, None, row.owner))
+
+    def _delete_now(self, connection: BaseDatabaseWrapper, table: Table, document_id: str) -> bool:
+        outcome = _only(write_now(connection, [Write(table, document_id, "delete")]))
+        return (table.ptr, document_id) in outcome.changes
+
+    def _take(self, *, last: bool) -> Document | None:
+        place, connection, unit = self._writing()
+        if unit is None:
+            return self._now(place, connection, lambda table: _take_now(connection, table, last=last))
+        first: Document | None = TableQuery(place).order_by("-_order" if last else "_order").first()
+        if first is not None:
+            collect(connection, unit, Write(place.resolve(connection), first.id, "delete"))
+        return first
+
+    def _missing(self, document_id: str) -> DocumentNotFound:
+        return DocumentNotFound(f"The table {self._name!r} has no document {document_id!r}.")
+
+
+def _only(outcomes: list[Outcome]) -> Outcome:
+    return outcomes[0] if outcomes else Outcome()
+
+
+def _as_document(document_id: str, row: Row) -> Document:
+    return Document(json.loads(row.data), id=document_id, txid=row.txid, owner=row.owner)
+
+
+def _take_now(connection: BaseDatabaseWrapper, table: Table, *, last: bool) -> Document | None:
+    outcome = run_now(connection, take_step(table, last=last, label=None))
+    if outcome.extra is None:
+        return None
+    document_id, data, txid, owner = outcome.extra
+    return Document(data, id=document_id, txid=txid, owner=owner)
+
+
+class Storage:
+    """All logical tables: ``env.storage.users``, or ``env.storage["users"]`` for any name."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> TableProxy:
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)
+        return TableProxy(name)
+
+    def __getitem__(self, name: str) -> TableProxy:
+        return TableProxy(name)
+
+
+class Env:
+    """What code of the project works with: ``env.storage``."""
+
+    __slots__ = ()
+    storage: Final = Storage()
+
+
+env = Env()

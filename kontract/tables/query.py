@@ -1,0 +1,240 @@
+"""``env.storage.users.query(...)``: Django's lookups on the JSON of a logical table.
+
+The queryset is Django's own, over the model of the physical table; only its FROM entry is ours (see ``mvcc.reading``),
+made when the query is compiled, so that it shows the transaction's own writes up to that moment.
+"""
+
+import functools
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Self, TypeVar, overload
+
+from django.core.exceptions import FieldError
+from django.db import DataError, ProgrammingError
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Q, QuerySet
+from django.db.models.sql import Query
+from django.db.models.sql.datastructures import BaseTable
+
+from kontract.exceptions import InvalidQueryError, KontractError
+from kontract.models import Storage
+from kontract.mvcc import asynchronous
+from kontract.mvcc.errors import translated
+from kontract.mvcc.reading import resolve_moment, source
+from kontract.mvcc.snapshot import check_intact
+from kontract.mvcc.writes import Table
+from kontract.tables.documents import Document
+from kontract.tables.place import Place
+
+T = TypeVar("T")
+
+_METADATA = {"_id": "id", "_owner": "owner", "_txid": "txid", "_order": "order"}
+_CHUNK = 2000  # rows at a time where all of a table is walked through
+
+
+class SourceTable(BaseTable):
+    """A FROM entry that shows one logical table from one place."""
+
+    def __init__(self, place: Place, table_name: str, alias: str | None) -> None:
+        super().__init__(table_name, alias)
+        self.place = place
+
+    def as_sql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+        """Return the subselect with its values in it: the planner's statistics depend on the ptr."""
+        found = source(connection, self.place.resolve(connection), self.place.moment)
+        sql = connection.ops.compose_sql(found.sql, found.params)
+        text = sql if isinstance(sql, str) else sql.decode()
+        return f"({text.replace('%', '%%')}) {compiler.quote_name_unless_alias(self.table_alias)}", []
+
+    def relabeled_clone(self, change_map: dict[str | None, str]) -> "SourceTable":
+        """Return a copy under another alias."""
+        return SourceTable(self.place, self.table_name, change_map.get(self.table_alias, self.table_alias))
+
+
+class TableQuery:
+    """A lazy query on a logical table; each method returns a new one, and iterating runs it.
+
+    Names in lookups, orders and values are keys of the document, with ``__`` reaching inside
+    (``address__city__startswith``); ``_id``, ``_owner``, ``_txid`` and ``_order`` are the document's metadata.  Lookups
+    compare as JSON does, see https://docs.djangoproject.com/en/stable/topics/db/queries/#querying-jsonfield.
+    Documents come in the order of their insertion unless ``order_by`` says otherwise.
+    """
+
+    def __init__(self, place: Place, queryset: "QuerySet[Storage] | None" = None, names: tuple[str, ...] = ()) -> None:
+        self._place = place
+        self._names = names
+        if queryset is None:
+            query = Query(Storage)
+            query.base_table_class = functools.partial(SourceTable, place)  # type: ignore[assignment]
+            queryset = QuerySet(Storage, query=query, using=place.read_alias).order_by("order")
+        self._queryset = queryset
+
+    def _clone(self, change: "Callable[[QuerySet[Storage]], QuerySet[Storage]]") -> Self:
+        with query_errors():
+            return type(self)(self._place, change(self._queryset), self._names)
+
+    def filter(self, *conditions: Q, **lookups: Any) -> Self:
+        """Keep the documents that meet all conditions."""
+        return self._clone(lambda queryset: queryset.filter(*map(_inside_q, conditions), **_inside_lookups(lookups)))
+
+    def exclude(self, *conditions: Q, **lookups: Any) -> Self:
+        """Leave out the documents that meet all conditions."""
+        return self._clone(lambda queryset: queryset.exclude(*map(_inside_q, conditions), **_inside_lookups(lookups)))
+
+    def order_by(self, *names: str) -> Self:
+        """Order by keys; a leading ``-`` reverses."""
+        return self._clone(lambda queryset: queryset.order_by(*map(_inside_order, names)))
+
+    def limit(self, count: int, offset: int = 0) -> Self:
+        """Keep at most ``count`` documents after the first ``offset``."""
+        return self._clone(lambda queryset: queryset[offset : offset + count])
+
+    def values(self, *names: str) -> "ValuesQuery":
+        """Yield plain dicts of these keys only (None where absent)."""
+        return ValuesQuery(self._place, self._queryset, names)
+
+    def _columns(self) -> tuple[str, ...]:
+        return ("id", "data", "txid", "owner")
+
+    def _build(self, row: tuple[Any, ...]) -> Any:
+        document_id, data, txid, owner = row
+        return Document(data, id=document_id, txid=txid, owner=owner)
+
+    def _run(self, evaluate: "Callable[[QuerySet[Storage]], T]") -> T:
+        """Evaluate, and check afterwards that a past that was read is whole."""
+        connection = self._place.reading()
+
+        def read(table: Table) -> T:
+            with query_errors(), translated():
+                found = evaluate(self._queryset.all())
+            self._check(connection, table)
+            return found
+
+        return self._place.look(connection, read)
+
+    def _check(self, connection: BaseDatabaseWrapper, table: Table) -> None:
+        if self._place.moment is not None:
+            check_intact(connection, table, resolve_moment(connection, table, self._place.moment))
+
+    def list(self) -> "list[Any]":
+        """Run the query and return the documents."""
+        rows = self._run(lambda queryset: list(queryset.values_list(*self._columns())))
+        return [self._build(row) for row in rows]
+
+    def iterator(self) -> Iterator[Any]:
+        """Run the query and yield document by document, for results that do not fit in memory.
+
+        One snapshot, through a server-side cursor; see QuerySet.iterator() of Django for connection poolers.
+        """
+        connection = self._place.reading()
+        with query_errors(), translated():
+            for row in self._queryset.values_list(*self._columns()).iterator(chunk_size=_CHUNK):
+                yield self._build(row)
+        self._check(connection, self._place.resolve(connection))
+
+    def first(self) -> Any:
+        """Return the first document, or None."""
+        return next(iter(self.limit(1).list() if self._queryset.query.can_filter() else self.list()), None)
+
+    def count(self) -> int:
+        """Return how many documents there are."""
+        return self._run(lambda queryset: queryset.count())
+
+    def exists(self) -> bool:
+        """Return whether there is any document."""
+        return self._run(lambda queryset: queryset.exists())
+
+    def explain(self, **options: Any) -> str:
+        """Return PostgreSQL's plan; options as for QuerySet.explain() of Django."""
+        return self._run(lambda queryset: queryset.explain(**options))
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.list())
+
+    def __len__(self) -> int:
+        return len(self.list())
+
+    def __bool__(self) -> bool:
+        return self.exists()
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Self: ...
+
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            if index.step is not None or (index.start or 0) < 0 or (index.stop or 0) < 0:
+                raise InvalidQueryError("A slice of a query has no step and no negative bounds. Use list() first.")
+            return self._clone(lambda queryset: queryset[index])
+        if index < 0:
+            raise InvalidQueryError("A query has no negative index. Reverse the order, or use list() first.")
+        return self[index : index + 1].list()[0]
+
+    async def alist(self) -> "list[Any]":
+        """See list()."""
+        return await asynchronous.call(self.list)
+
+    async def afirst(self) -> Any:
+        """See first()."""
+        return await asynchronous.call(self.first)
+
+    async def acount(self) -> int:
+        """See count()."""
+        return await asynchronous.call(self.count)
+
+    async def aexists(self) -> bool:
+        """See exists()."""
+        return await asynchronous.call(self.exists)
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        for document in await self.alist():
+            yield document
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} on {self._place.name!r}>"
+
+
+class ValuesQuery(TableQuery):
+    """A query that yields plain dicts of chosen keys."""
+
+    def _columns(self) -> tuple[str, ...]:
+        return tuple(_inside(name) for name in self._names) or ("data",)
+
+    def _build(self, row: tuple[Any, ...]) -> dict[str, Any]:
+        return dict(zip(self._names, row, strict=True)) if self._names else row[0]
+
+
+@contextmanager
+def query_errors() -> Iterator[None]:
+    """Raise ``InvalidQueryError`` for a lookup that Django or PostgreSQL cannot make sense of."""
+    try:
+        yield
+    except KontractError:
+        raise
+    except (FieldError, TypeError, ValueError, DataError, ProgrammingError) as error:
+        raise InvalidQueryError(f"The query cannot be run: {error}".strip()) from error
+
+
+def _inside(name: str) -> str:
+    """Return Django's name for a key of the document, or for its metadata."""
+    first, separator, rest = name.partition("__")
+    if first in _METADATA:
+        return _METADATA[first] + separator + rest
+    return f"data__{name}"
+
+
+def _inside_order(name: str) -> str:
+    return "-" + _inside(name[1:]) if name.startswith("-") else _inside(name)
+
+
+def _inside_lookups(lookups: dict[str, Any]) -> dict[str, Any]:
+    return {_inside(name): value for name, value in lookups.items()}
+
+
+def _inside_q(condition: Q) -> Q:
+    children = [
+        _inside_q(child) if isinstance(child, Q) else (_inside(child[0]), child[1]) for child in condition.children
+    ]
+    return type(condition)(*children, _connector=condition.connector, _negated=condition.negated)
