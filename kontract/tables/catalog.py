@@ -146,6 +146,15 @@ def list_tables(connection: BaseDatabaseWrapper, ns: int) -> dict[int, Table]:
     return {table.ptr: table for table in tables}
 
 
+def list_stored(connection: BaseDatabaseWrapper, ns: int) -> dict[int, Table]:
+    """Return everything in a namespace that has a ptr, also the catalog itself and what is left of dropped tables."""
+    stored = {versions.CATALOG: _catalog(ns)} | list_tables(connection, ns)
+    for (ptr,) in fetch_all(connection, versions.PTRS, {"ns": ns}):
+        if ptr >= versions.FIRST_PTR and ptr not in stored:
+            stored[ptr] = Table(ns=ns, ptr=ptr, name=f"(dropped, ptr {ptr})")
+    return stored
+
+
 # --- Namespaces ------------------------------------------------------------------------------------------------------
 
 
