@@ -43,7 +43,7 @@ _PUBLIC = {
     "unpin_snapshot": "kontract.tables.past",
 }
 
-__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604 - the keys are strings
+__all__ = ["__version__", *_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:

@@ -12,5 +12,5 @@ class KontractConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks and let the storage tell ``ctx`` its snapshot."""
-        from kontract import checks  # noqa: F401, PLC0415 - models are loaded now
-        from kontract.tables import past  # noqa: F401, PLC0415
+        from kontract import checks  # noqa: F401 - models are loaded now
+        from kontract.tables import past  # noqa: F401

@@ -64,7 +64,7 @@ def django_db_setup(
 
 def _administer(admin: dict[str, object], statement: str, name: str) -> None:
     with psycopg.connect(**admin, autocommit=True) as connection:  # type: ignore[arg-type]
-        connection.execute(sql.SQL(statement).format(sql.Identifier(name)))  # type: ignore[arg-type]
+        connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
 
 
 def _install_as_dba(admin: dict[str, object]) -> None:

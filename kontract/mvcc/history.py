@@ -51,9 +51,7 @@ def find_changes(connection: BaseDatabaseWrapper, ns: int, txid: int) -> Changes
     return decode_changes(rows[0][0])
 
 
-def reversing_writes(
-    connection: BaseDatabaseWrapper, ns: int, txid: int, tables: Mapping[int, Table]
-) -> list[Write]:
+def reversing_writes(connection: BaseDatabaseWrapper, ns: int, txid: int, tables: Mapping[int, Table]) -> list[Write]:
     """Return the writes that reverse the transaction ``txid``; ``tables`` are the namespace's, by ptr.
 
     Raises ``TransactionNotFound``, ``UndoConflictError`` where a later transaction touched one of its documents or a
@@ -66,10 +64,8 @@ def reversing_writes(
     return [_reversing_write(row, changes, txid, tables) for row in rows]
 
 
-def _refuse_conflicts(
-    rows: list[Sequence[Any]], changes: Changes, txid: int, tables: Mapping[int, Table]
-) -> None:
-    conflicts = []
+def _refuse_conflicts(rows: list[Sequence[Any]], changes: Changes, txid: int, tables: Mapping[int, Table]) -> None:
+    conflicts: list[tuple[str, str, int | None]] = []
     for ptr, document_id, live_txid, deleted_txid, *_ in rows:
         last = max(live_txid or 0, deleted_txid or 0)
         gone = live_txid is None and changes[ptr, document_id] != "delete"

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from kontract.context import get_call, register_snapshot_reader
+from kontract.context import get_call
 from kontract.exceptions import NotVersionedError
-from kontract.mvcc import clock, versions
+from kontract.mvcc import versions
 from kontract.mvcc.connections import fetch_all
 from kontract.mvcc.errors import translated
 from kontract.mvcc.snapshot import AsOf, check_intact

@@ -111,7 +111,7 @@ def pin_snapshot(connection: BaseDatabaseWrapper, ns: int, ttl: timedelta | floa
     limit = get_settings().PIN_MAX_TTL
     if not 0 < seconds <= limit:
         raise InvalidSnapshotError(
-            f'A snapshot cannot be pinned for {seconds:g} seconds: give more than 0 and at most {limit:g} '
+            f"A snapshot cannot be pinned for {seconds:g} seconds: give more than 0 and at most {limit:g} "
             '(KONTRACT["PIN_MAX_TTL"]).'
         )
     secret = secrets.token_urlsafe(16)

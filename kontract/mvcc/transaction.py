@@ -151,8 +151,12 @@ def _pauses(retries: int | None) -> Iterator[float]:
 
 
 def run_transaction(
-    function: Callable[[], T], *, using: str | None = None, isolation: Isolation | None = None,
-    retries: int | None = None, label: str | None = None,
+    function: Callable[[], T],
+    *,
+    using: str | None = None,
+    isolation: Isolation | None = None,
+    retries: int | None = None,
+    label: str | None = None,
 ) -> tuple[T, int | None]:
     """Call ``function`` in a transaction, again after each conflict; return its result and the txid.
 
@@ -173,8 +177,12 @@ def run_transaction(
 
 
 async def arun_transaction(
-    function: Callable[[], Awaitable[T]], *, using: str | None = None, isolation: Isolation | None = None,
-    retries: int | None = None, label: str | None = None,
+    function: Callable[[], Awaitable[T]],
+    *,
+    using: str | None = None,
+    isolation: Isolation | None = None,
+    retries: int | None = None,
+    label: str | None = None,
 ) -> tuple[T, int | None]:
     """See run_transaction()."""
     pauses = iter(()) if asynchronous.is_inside() else _pauses(retries)
@@ -201,8 +209,12 @@ def transactional(
 
 
 def transactional(
-    function: Callable[P, T] | None = None, /, *,
-    using: str | None = None, isolation: Isolation | None = None, retries: int | None = None,
+    function: Callable[P, T] | None = None,
+    /,
+    *,
+    using: str | None = None,
+    isolation: Isolation | None = None,
+    retries: int | None = None,
 ) -> Any:
     """Make each call of a function (sync or async) one transaction, run again after a conflict.
 

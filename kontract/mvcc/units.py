@@ -34,7 +34,7 @@ _hooked: "WeakSet[BaseDatabaseWrapper]" = WeakSet()
 def in_transaction(connection: BaseDatabaseWrapper) -> bool:
     """Return whether the caller has a transaction open; those of a ``TestCase`` itself do not count."""
     if connection.in_atomic_block:
-        return not all(block._from_testcase for block in connection.atomic_blocks)
+        return not all(getattr(block, "_from_testcase", False) for block in connection.atomic_blocks)
     return not connection.get_autocommit()
 
 
@@ -169,5 +169,3 @@ def _on_rollback_to(connection: BaseDatabaseWrapper, original: Callable[[str], N
             _units.pop(connection)
     rolled_back.send(sender=None, using=connection.alias)
     original(sid)
-
-

@@ -314,7 +314,7 @@ PIN: Final = f"""
 INSERT INTO trxs (ns, sid, owner, label, status, snapshot, started_at, expires_at)
 SELECT %(ns)s, %(secret)s, %(owner)s, 'pin', 2, coalesce(({LATEST}), 0), now(), now() + %(ttl)s * interval '1 second'
 RETURNING txid, snapshot
-"""  # noqa: S608
+"""
 PINNED: Final = """
 SELECT snapshot FROM trxs
 WHERE ns = %(ns)s AND txid = %(txid)s AND status = 2 AND sid = %(secret)s AND expires_at > now()

@@ -33,9 +33,10 @@ _namespaces: dict[tuple[str, str], int] = {}
 
 def forget(using: str, **kwargs: Any) -> None:
     """Drop what is cached of the database ``using``."""
-    for cache in (_tables, _namespaces):
-        for key in [key for key in cache if key[0] == using]:
-            cache.pop(key, None)  # type: ignore[attr-defined]
+    for place in [place for place in _tables if place[0] == using]:
+        _tables.pop(place, None)
+    for key in [key for key in _namespaces if key[0] == using]:
+        _namespaces.pop(key, None)
 
 
 rolled_back.connect(forget, dispatch_uid="kontract.catalog")
@@ -70,8 +71,8 @@ def _create_declared(connection: BaseDatabaseWrapper, ns: int, name: str) -> Tab
     options = get_settings().TABLES.get(name)
     if options is None:
         raise TableNotFound(
-            f"There is no logical table {name!r}. Declare it in the settings, KONTRACT = {{\"TABLES\": [{name!r}, ...]}}, "
-            f"or create it once with kontract.tables.create({name!r})."
+            f"There is no logical table {name!r}. Declare it in the settings, "
+            f'KONTRACT = {{"TABLES": [{name!r}, ...]}}, or create it once with kontract.tables.create({name!r}).'
         )
     try:
         return _create(connection, ns, name, options)
@@ -79,9 +80,7 @@ def _create_declared(connection: BaseDatabaseWrapper, ns: int, name: str) -> Tab
         return resolve(connection, ns, name, fresh=True)
 
 
-def create(
-    name: str, *, versioned: bool = True, retention_days: float | None = None, using: str | None = None
-) -> None:
+def create(name: str, *, versioned: bool = True, retention_days: float | None = None, using: str | None = None) -> None:
     """Create a logical table in the current namespace.
 
     ``versioned=False`` updates documents in place: no history, no clock, no log.  ``retention_days`` is how long vacuum

@@ -50,7 +50,9 @@ def check_id(document_id: object) -> str:
     try:
         size = len(document_id.encode())
     except UnicodeEncodeError as error:
-        raise InvalidIdError(f"The id {_shorten(document_id)} has a lone surrogate, which is not Unicode text.") from error
+        raise InvalidIdError(
+            f"The id {_shorten(document_id)} has a lone surrogate, which is not Unicode text."
+        ) from error
     if (limit := get_settings().MAX_ID_BYTES) < size:
         raise InvalidIdError(f'An id has {size} bytes; at most {limit} are allowed (KONTRACT["MAX_ID_BYTES"]).')
     if "\0" in document_id:

@@ -23,7 +23,6 @@ from kontract.tables.ids import uuid7
 from kontract.tables.place import Place
 from kontract.tables.query import TableQuery
 
-
 T = TypeVar("T")
 
 
@@ -248,9 +247,7 @@ class TableProxy:
                 place.resolve(connection, fresh=True)
         return place.look(connection, run)
 
-    def _merge_now(
-        self, connection: BaseDatabaseWrapper, table: Table, document_id: str, text: str
-    ) -> Document | None:
+    def _merge_now(self, connection: BaseDatabaseWrapper, table: Table, document_id: str, text: str) -> Document | None:
         outcome = _only(write_now(connection, [Write(table, document_id, "merge", text)]))
         data = (outcome.extra or {}).get(document_id)
         return None if data is None else Document(data, id=document_id, txid=outcome.txid, owner=get_call().owner)

@@ -39,7 +39,7 @@ class SourceTable(BaseTable):
         super().__init__(table_name, alias)
         self.place = place
 
-    def as_sql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         """Return the subselect with its values in it: the planner's statistics depend on the ptr."""
         found = source(connection, self.place.resolve(connection), self.place.moment)
         sql = connection.ops.compose_sql(found.sql, found.params)
@@ -63,6 +63,7 @@ class TableQuery:
     def __init__(self, place: Place, queryset: "QuerySet[Storage] | None" = None, names: tuple[str, ...] = ()) -> None:
         self._place = place
         self._names = names
+        self._found: list[Any] | None = None
         if queryset is None:
             query = Query(Storage)
             query.base_table_class = functools.partial(SourceTable, place)  # type: ignore[assignment]
@@ -72,6 +73,10 @@ class TableQuery:
     def _clone(self, change: "Callable[[QuerySet[Storage]], QuerySet[Storage]]") -> Self:
         with query_errors():
             return type(self)(self._place, change(self._queryset), self._names)
+
+    def all(self) -> Self:
+        """Return the same query, not yet run."""
+        return self._clone(lambda queryset: queryset)
 
     def filter(self, *conditions: Q, **lookups: Any) -> Self:
         """Keep the documents that meet all conditions."""
@@ -116,10 +121,12 @@ class TableQuery:
         if self._place.moment is not None:
             check_intact(connection, table, resolve_moment(connection, table, self._place.moment))
 
-    def list(self) -> "list[Any]":
-        """Run the query and return the documents."""
-        rows = self._run(lambda queryset: list(queryset.values_list(*self._columns())))
-        return [self._build(row) for row in rows]
+    def _fetch(self) -> list[Any]:
+        """Run the query, once, as Django's querysets do; ``all()`` gives one that runs again."""
+        if self._found is None:
+            rows = self._run(lambda queryset: list(queryset.values_list(*self._columns())))
+            self._found = [self._build(row) for row in rows]
+        return self._found
 
     def iterator(self) -> Iterator[Any]:
         """Run the query and yield document by document, for results that do not fit in memory.
@@ -134,7 +141,7 @@ class TableQuery:
 
     def first(self) -> Any:
         """Return the first document, or None."""
-        return next(iter(self.limit(1).list() if self._queryset.query.can_filter() else self.list()), None)
+        return next(iter(self.limit(1) if self._queryset.query.can_filter() else self), None)
 
     def count(self) -> int:
         """Return how many documents there are."""
@@ -149,13 +156,13 @@ class TableQuery:
         return self._run(lambda queryset: queryset.explain(**options))
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self.list())
+        return iter(self._fetch())
 
     def __len__(self) -> int:
-        return len(self.list())
+        return len(self._fetch())
 
     def __bool__(self) -> bool:
-        return self.exists()
+        return bool(self._fetch())
 
     @overload
     def __getitem__(self, index: int) -> Any: ...
@@ -166,15 +173,17 @@ class TableQuery:
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
             if index.step is not None or (index.start or 0) < 0 or (index.stop or 0) < 0:
-                raise InvalidQueryError("A slice of a query has no step and no negative bounds. Use list() first.")
+                raise InvalidQueryError(
+                    "A slice of a query has no step and no negative bounds: make a list first."
+                )
             return self._clone(lambda queryset: queryset[index])
         if index < 0:
-            raise InvalidQueryError("A query has no negative index. Reverse the order, or use list() first.")
-        return self[index : index + 1].list()[0]
+            raise InvalidQueryError("A query has no negative index. Reverse the order, or make a list of it first.")
+        return self[index : index + 1]._fetch()[0]
 
-    async def alist(self) -> "list[Any]":
-        """See list()."""
-        return await asynchronous.call(self.list)
+    async def alist(self) -> list[Any]:
+        """Return the list of all results."""
+        return await asynchronous.call(self._fetch)
 
     async def afirst(self) -> Any:
         """See first()."""
@@ -234,7 +243,12 @@ def _inside_lookups(lookups: dict[str, Any]) -> dict[str, Any]:
 
 
 def _inside_q(condition: Q) -> Q:
-    children = [
-        _inside_q(child) if isinstance(child, Q) else (_inside(child[0]), child[1]) for child in condition.children
-    ]
+    children: list[Any] = []
+    for child in condition.children:
+        if isinstance(child, Q):
+            children.append(_inside_q(child))
+        elif isinstance(child, tuple):
+            children.append((_inside(child[0]), child[1]))
+        else:
+            raise InvalidQueryError(f"{child!r} is no condition on a document. Use Q(key__lookup=value).")
     return type(condition)(*children, _connector=condition.connector, _negated=condition.negated)

@@ -27,7 +27,7 @@ class Command(BaseCommand):
         """Define the options."""
         parser.add_argument("--database", help="alias of the database (default: what the routers say)")
         parser.add_argument("--sql", action="store_true", help="print the DDL of the two tables and stop")
-        parser.add_argument("--grants", metavar="ROLE", help="print the GRANT lines for the application's ROLE and stop")
+        parser.add_argument("--grants", metavar="ROLE", help="print the GRANT lines for the app's ROLE and stop")
         parser.add_argument("--schema", default="public", help="schema that --grants names (default: public)")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -60,14 +60,16 @@ class Command(BaseCommand):
             self.stdout.write(f"namespace {ns}: removed {removed} log entries")
 
     def _advance(self, removed: Iterable[int], total: int) -> None:
-        with tqdm(total=total, unit="version", file=self.stderr._out, disable=None, leave=False) as bar:
+        with tqdm(total=total, unit=" versions", disable=None, leave=False) as bar:
             for count in removed:
                 bar.update(count)
 
     def _report(self, connection: BaseDatabaseWrapper, ns: int) -> None:
         names = {ptr: table.name for ptr, table in list_stored(connection, ns).items()}
-        self.stdout.write(f"namespace {ns}:  {'table':30} {'documents':>10} {'live':>10} {'versions':>10} {'history':>10}")
+        self.stdout.write(
+            f"namespace {ns}:  {'table':30} {'documents':>10} {'live':>10} {'versions':>10} {'history':>10}"
+        )
         for size in vacuum.measure(connection, ns):
             live, history = filesizeformat(size.live_bytes), filesizeformat(size.history_bytes)
             name = names.get(size.ptr, f"ptr {size.ptr}")
-            self.stdout.write(f"{'':14}{name:30} {size.documents:>10} {live:>10} {size.versions:>10} {history:>10}")
+            self.stdout.write(f"  {name:30} {size.documents:>10} {live:>12} {size.versions:>10} {history:>12}")
