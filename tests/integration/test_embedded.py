@@ -221,7 +221,10 @@ def unprivileged() -> dict[str, Any]:
         except (OSError, subprocess.CalledProcessError):
             continue
         return {"python": python, **options}
-    pytest.fail(f"No {version} that an ordinary user can run: install one in /usr/bin.")
+    missing = f"no {version} that an ordinary user can run: install one in /usr/bin"
+    if os.environ.get("CI"):
+        pytest.fail(missing)
+    pytest.skip(missing)
 
 
 def test_ordinary_user_on_a_machine_root_has_used(directory: Path, start: Start, unprivileged: dict[str, Any]) -> None:
