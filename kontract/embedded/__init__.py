@@ -84,8 +84,10 @@ def _database_from_libpq(url: str) -> dict[str, Any]:
             "KONTRACT_DATABASE_URL is no connection string that libpq can read; "
             "write postgresql://user:password@host:port/database."
         ) from error
-    # What the string leaves open comes from the PG* variables and the service file, as it does in psql.
-    defaults = {o.keyword.decode(): o.val.decode() for o in Conninfo.get_defaults() if o.val}
+    # What the string leaves open comes from the PG* variables and their service file, as it does in psql, unless the
+    # string names a service: libpq then looks there first, and Django asks for no name.
+    options = [] if "service" in named else Conninfo.get_defaults()
+    defaults = {option.keyword.decode(): option.val.decode() for option in options if option.val}
     keys = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
     entry = {key: named.pop(word, None) or defaults.get(word, "") for key, word in keys.items()}
     entry["NAME"] = entry["NAME"] or entry["USER"]

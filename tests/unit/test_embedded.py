@@ -61,6 +61,12 @@ def test_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert (entry["HOST"], entry["NAME"], entry["USER"]) == ("db.example", "goods", "me")
 
 
+def test_service_in_the_url_is_left_to_libpq(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KONTRACT_DATABASE_URL", "service=shop port=6432")
+    entry = choose()
+    assert (entry["NAME"], entry["USER"], entry["PORT"], entry["OPTIONS"]) == ("", "", "6432", {"service": "shop"})
+
+
 def test_unreadable_url_is_refused_without_telling_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KONTRACT_DATABASE_URL", "postgresql://me:secret@host:port:1/x y")
     with pytest.raises(ConfigurationError, match="KONTRACT_DATABASE_URL") as caught:
