@@ -1,6 +1,6 @@
 """Reading documents by id, and the FROM entry that queries read: the present, a unit's own writes, or the past."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -77,18 +77,17 @@ def _read_through(connection: BaseDatabaseWrapper, unit: Unit, table: Table, ids
     }
     if rest := [document_id for document_id in ids if document_id not in collected]:
         stored = _fetch(connection, versions.GET, {"ns": table.ns, "ptr": table.ptr, "ids": rest})
-        _remember(unit, table, rest, stored)
+        remember(unit, table, {key: stored[key].txid if key in stored else 0 for key in rest})
         found |= stored
     return found
 
 
-def _remember(unit: Unit, table: Table, ids: list[str], stored: dict[str, Row]) -> None:
-    """Note which versions were read, where only we can tell at the end whether they are still the live ones."""
+def remember(unit: Unit, table: Table, read: Mapping[str, int | None]) -> None:
+    """Note the versions that were read (id -> txid, 0: none), where only we can tell later whether they are still live."""
     if unit.isolation != "joined" or not table.options.versioned:
         return
     own = unit.flushed.get(table.ns)
-    for document_id in ids:
-        txid = stored[document_id].txid if document_id in stored else 0
+    for document_id, txid in read.items():
         if txid is not None and (own is None or own.txid != txid):
             unit.seen.setdefault((table.ns, table.ptr, document_id), txid)
 

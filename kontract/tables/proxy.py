@@ -13,7 +13,7 @@ from kontract.exceptions import ConflictError, DocumentNotFound
 from kontract.mvcc import asynchronous
 from kontract.mvcc.flush import Outcome, take_step
 from kontract.mvcc.history import Version, read_history
-from kontract.mvcc.reading import Row, read
+from kontract.mvcc.reading import Row, read, remember
 from kontract.mvcc.snapshot import AsOf, Moment, as_of
 from kontract.mvcc.unit import Unit
 from kontract.mvcc.units import collect, find_unit, run_now, write_now
@@ -273,7 +273,9 @@ class TableProxy:
             return self._now(place, connection, lambda table: _take_now(connection, table, last=last))
         first: Document | None = TableQuery(place).order_by("-_order" if last else "_order").first()
         if first is not None:
-            collect(connection, unit, Write(place.resolve(connection), first.id, "delete"))
+            table = place.resolve(connection)
+            remember(unit, table, {first.id: first.txid})
+            collect(connection, unit, Write(table, first.id, "delete"))
         return first
 
     def _missing(self, document_id: str) -> DocumentNotFound:
