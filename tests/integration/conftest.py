@@ -1,9 +1,20 @@
 """Every integration test has a namespace of its own."""
 
+from collections.abc import Iterator
+
 import pytest
+
+from tests.consistency import check_consistency
 
 
 @pytest.fixture(autouse=True)
 def _namespace(request: pytest.FixtureRequest) -> None:
     if "embedded" not in request.node.path.name:
         request.getfixturevalue("namespace")
+
+
+@pytest.fixture
+def consistent(namespace: str) -> Iterator[None]:
+    """Check at the end that the versions in the test's namespace and the log agree."""
+    yield
+    check_consistency()
