@@ -4,7 +4,7 @@ Whoever holds it draws the next txid and commits before the next one can.  So th
 commits, and PostgreSQL's snapshots, which see a prefix of the commits, see a prefix of the txids.
 """
 
-from typing import Any, Final
+from typing import Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -12,21 +12,20 @@ from kontract.conf import get_settings
 from kontract.mvcc import versions
 from kontract.mvcc.connections import fetch_all
 
-KEY: Final = 0x6B6F6E74  # "kont": the first key of pg_advisory_xact_lock, the namespace being the second
+KEY: Final = versions.CLOCK_KEY
 
 _last_seen: dict[tuple[str, int], int] = {}
 
 
-def lock(ns: int) -> tuple[str, dict[str, Any]]:
+def lock(ns: int) -> str:
     """Return the statement that takes the clock of ``ns`` until the transaction ends.
 
     It waits for at most ``CLOCK_TIMEOUT`` seconds.  Under ``DURABILITY = "group"`` it also makes the commit
     asynchronous, because the flush is then waited for outside the lock.
     """
     settings = get_settings()
-    sql = versions.LOCK if settings.DURABILITY == "strict" else versions.LOCK_ASYNCHRONOUS
     milliseconds = max(1, round(settings.CLOCK_TIMEOUT * 1000))
-    return sql, {"timeout": str(milliseconds), "clock": KEY, "ns": ns}
+    return versions.lock(ns, milliseconds=milliseconds, asynchronous=settings.DURABILITY == "group")
 
 
 def latest(connection: BaseDatabaseWrapper, ns: int) -> int:

@@ -2,22 +2,14 @@
 
 from collections.abc import Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import psycopg
 from django.db import connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.utils import CursorWrapper
 from psycopg.pq import TransactionStatus
 
-from kontract.conf import get_settings
 from kontract.exceptions import ConfigurationError
 from kontract.models import Storage
-from kontract.mvcc import versions
-
-PREPARE_AFTER = 5  # psycopg's own default
-
-_counts: "WeakKeyDictionary[psycopg.Connection[Any], int]" = WeakKeyDictionary()
 
 
 def get_alias(namespace: str, using: str | None = None) -> str:
@@ -74,33 +66,3 @@ def fetch_all(connection: BaseDatabaseWrapper, sql: str, params: dict[str, Any])
 def fetch_one(connection: BaseDatabaseWrapper, sql: str, params: dict[str, Any]) -> Sequence[Any]:
     """Run one statement that yields exactly one row and return it."""
     return fetch_all(connection, sql, params)[0]
-
-
-def server_cursor(connection: BaseDatabaseWrapper) -> CursorWrapper:
-    """Return a cursor that binds on the server, so that psycopg may prepare its statements.
-
-    It is wrapped as Django's own are: query logs and ``execute_wrapper`` see what it runs.
-    """
-    cursor = psycopg.Cursor(get_raw(connection))
-    wrap = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
-    wrapped: CursorWrapper = wrap(cursor)  # type: ignore[arg-type]
-    return wrapped
-
-
-def allow_preparing(connection: BaseDatabaseWrapper) -> None:
-    """Let psycopg prepare the write statements, once a connection has shown that it will be used again.
-
-    A pooler in transaction mode may give each transaction another server connection, where prepared statements of the
-    last one do not exist.  A pooler makes up the backend's process id that it tells the client, so the two differ.
-    """
-    raw = get_raw(connection)
-    count = _counts[raw] = _counts.get(raw, 0) + 1
-    if count != PREPARE_AFTER or raw.prepare_threshold is not None:
-        return
-    wanted = get_settings().PREPARED_STATEMENTS
-    if wanted is None:
-        if connection.settings_dict["OPTIONS"].get("server_side_binding"):
-            return  # Django's own statements would be prepared with ours
-        wanted = fetch_one(connection, versions.BACKEND_PID, {})[0] == raw.info.backend_pid
-    if wanted:
-        raw.prepare_threshold = PREPARE_AFTER

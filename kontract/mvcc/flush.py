@@ -1,6 +1,6 @@
 """Putting collected writes into the database: the only place that takes the clock.
 
-A flush is one pipeline, that is one round trip: unversioned writes first (they need no clock), then for each namespace
+A flush is one message, that is one round trip: unversioned writes first (they need no clock), then for each namespace
 in ascending order ``LOCK`` and ``WRITE``, then ``COMMIT``.  Because the commit travels with the writes, a client that
 stalls or dies never holds the clock: the server goes from taking it to releasing it without hearing from the client.
 
@@ -9,23 +9,32 @@ isolation we did not choose are compared under the clock first; and inside a ``T
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.utils import CursorWrapper
-from psycopg import IsolationLevel
+from psycopg import Cursor, IsolationLevel
 
 from kontract.conf import get_settings
 from kontract.context import get_call
 from kontract.exceptions import ConflictError
 from kontract.mvcc import clock, versions
-from kontract.mvcc.connections import allow_preparing, get_raw, is_idle, server_cursor
+from kontract.mvcc.connections import get_raw, is_idle
 from kontract.mvcc.errors import translated
+from kontract.mvcc.prepared import compose
 from kontract.mvcc.unit import Flushed, Unit
-from kontract.mvcc.writes import Changes, Table, Write, combine_changes, decode_changes, encode, encode_changes
+from kontract.mvcc.writes import (
+    Changes,
+    Table,
+    Write,
+    as_params,
+    combine_changes,
+    decode_changes,
+    encode,
+    encode_changes,
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,27 +61,37 @@ def write_step(ns: int, writes: list[Write], label: str | None, *, flushed: Flus
 
     The tables are looked up again in the catalog, under the clock, so that a dropped one is never written to.
     """
-    params = {"ns": ns, "writes": encode(writes, start=flushed.count if flushed else 0), **_resolved(writes)}
     if flushed:
+        params = {"ns": ns, "writes": encode(writes, start=flushed.count), **_resolved(writes)}
         return Step(ns, versions.WRITE_MORE, params | {"txid": flushed.txid, "owner": get_call().owner})
-    return Step(ns, versions.WRITE, params | _author(label), locks=True)
+    if len(writes) == 1:
+        params = {"ns": ns, **as_params(writes[0]), **_resolved(writes), **_author(label)}
+        return Step(ns, versions.WRITE_ONE, params, locks=True)
+    params = {"ns": ns, "writes": encode(writes), **_resolved(writes), **_author(label)}
+    return Step(ns, versions.WRITE, params, locks=True)
 
 
-def in_place_step(ns: int, writes: list[Write]) -> Step:
-    """Return the statement that writes unversioned documents of one namespace."""
+def single_step(write: Write) -> Step:
+    """Return the statement that writes one document."""
+    make = write_step if write.table.options.versioned else in_place_step
+    return make(write.table.ns, [write], None)
+
+
+def in_place_step(ns: int, writes: list[Write], label: str | None = None) -> Step:
+    """Return the statement that writes unversioned documents of one namespace; no log takes the ``label``."""
     params = {"ns": ns, "writes": encode(writes), "owner": get_call().owner, **_resolved(writes)}
     return Step(ns, versions.WRITE_IN_PLACE, params)
 
 
 def take_step(table: Table, *, last: bool, label: str | None) -> Step:
     """Return the statement that deletes a table's first or last document and gives it back."""
-    params = {"ns": table.ns, "ptr": table.ptr, "tables": [catalog_id(table.name)], "ptrs": [table.ptr]}
+    params = {"ns": table.ns, "ptr": table.ptr, **_lookup({table.ptr: catalog_id(table.name)})}
     if not table.options.versioned:
         return Step(table.ns, versions.TAKE_LAST_IN_PLACE if last else versions.TAKE_FIRST_IN_PLACE, params)
     return Step(table.ns, versions.TAKE_LAST if last else versions.TAKE_FIRST, params | _author(label), locks=True)
 
 
-def _resolved(writes: list[Write]) -> dict[str, list[Any]]:
+def _resolved(writes: list[Write]) -> dict[str, str]:
     """Return the tables to look up again: all but kontract's own and those that the same batch creates."""
     created = {write.id for write in writes if write.table.ptr == versions.CATALOG}
     tables = {
@@ -80,7 +99,12 @@ def _resolved(writes: list[Write]) -> dict[str, list[Any]]:
         for write in writes
         if write.table.ptr >= versions.FIRST_PTR and (name := catalog_id(write.table.name)) not in created
     }
-    return {"tables": list(tables.values()), "ptrs": list(tables)}
+    return _lookup(tables)
+
+
+def _lookup(tables: dict[int, str]) -> dict[str, str]:
+    """Return the parameters as literals of PostgreSQL's arrays; the names that the catalog allows need no quoting."""
+    return {"tables": f"{{{','.join(tables.values())}}}", "ptrs": f"{{{','.join(map(str, tables))}}}"}
 
 
 def _author(label: str | None) -> dict[str, str | None]:
@@ -98,8 +122,9 @@ def flush(connection: BaseDatabaseWrapper, unit: Unit, *, commit: bool) -> list[
 
     Raises ``ConflictError``, ``ClockTimeoutError``, or what PostgreSQL says.  The caller rolls back.
     """
-    for ns, writes in unit.by_namespace().items():
-        _check_seen(connection, unit, ns, writes)
+    if unit.seen:
+        for ns, writes in unit.by_namespace().items():
+            _check_seen(connection, unit, ns, writes)
     steps = list(_final_steps(connection, unit))
     outcomes = run_steps(connection, steps, commit=commit)
     for step, outcome in zip(steps, outcomes, strict=True):
@@ -165,48 +190,52 @@ def _finish_step(ns: int, flushed: Flushed) -> Step:
 
 
 def run_steps(connection: BaseDatabaseWrapper, steps: list[Step], *, commit: bool) -> list[Outcome]:
-    """Run ``steps`` in one pipeline, followed by COMMIT if ``commit``, and return their outcomes.
+    """Run ``steps`` in one round trip, followed by COMMIT if ``commit``, and return their outcomes.
 
     Raises ``ConflictError`` if a table was dropped or made anew since its name was resolved.
     """
     if not steps:
         return []
-    implicit = commit and is_idle(connection)
+    own = commit and is_idle(connection)  # nothing of the caller's was begun: the flush is all of the transaction
+    with translated(), _transaction_of_its_own(connection) if own else nullcontext():
+        message = "; ".join(_compose(connection, steps, own=own, commit=commit))
+        with connection.cursor() as cursor:
+            cursor.execute(message)
+            return [_read(step, row) for step, row in zip(steps, _rows(cursor.cursor), strict=True)]
+
+
+def _compose(connection: BaseDatabaseWrapper, steps: list[Step], *, own: bool, commit: bool) -> Iterator[str]:
+    """Yield the statements of the message.
+
+    Several statements in one message are a transaction by themselves; only the wait for the flush needs it spelled out.
+    """
     wait = commit and get_settings().DURABILITY == "group"
-    with translated(), connection.wrap_database_errors, _autocommit(connection) if implicit else nullcontext():
-        allow_preparing(connection)
-        with get_raw(connection).pipeline() as pipeline:
-            control = server_cursor(connection)
-            cursors = [_send(connection, control, step) for step in steps]
-            for statement in () if implicit else ("COMMIT",) if commit else versions.UNSET:
-                control.execute(statement)
-            if wait:
-                pipeline.sync()
-                control.execute(versions.WAIT_FOR_FLUSH)
-        return [_read(step, cursor) for step, cursor in zip(steps, cursors, strict=True)]
+    if own and wait:
+        yield "BEGIN ISOLATION LEVEL READ COMMITTED"
+    for step in steps:
+        if step.locks:
+            yield clock.lock(step.ns)
+        yield compose(connection, step.sql, step.params)
+    if not commit:
+        yield versions.UNSET
+    elif wait or not own:
+        yield "COMMIT"
+    if wait:
+        yield versions.WAIT_FOR_FLUSH
 
 
-def _send(connection: BaseDatabaseWrapper, control: CursorWrapper, step: Step) -> CursorWrapper:
-    if step.locks:
-        control.execute(*clock.lock(step.ns))
-    cursor = server_cursor(connection)
-    cursor.execute(step.sql, step.params)
-    return cursor
-
-
-def _read(step: Step, cursor: CursorWrapper) -> Outcome:
-    if step.sql == versions.FINISH:
-        return Outcome(txid=step.params["txid"])
-    txid, changes, extra, known = cursor.fetchone()
-    if not known:
-        names = ", ".join(name.partition("/")[2] for name in step.params["tables"])
-        raise ConflictError(f"A logical table was dropped or made anew since it was resolved ({names}). Run it again.")
-    return Outcome(txid=txid, changes=decode_changes(changes), extra=json.loads(extra) if extra else None)
+def _rows(cursor: Cursor[Any]) -> Iterator[Any]:
+    """Yield the row of each write statement; other results have one column, or none."""
+    more: bool | None = True
+    while more:
+        if cursor.pgresult is not None and cursor.pgresult.nfields == versions.OUTCOME_COLUMNS:
+            yield cursor.fetchone()
+        more = cursor.nextset()
 
 
 @contextmanager
-def _autocommit(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """Let the pipeline be its own transaction, even where Django has one prepared but not begun."""
+def _transaction_of_its_own(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Keep psycopg from sending a BEGIN of its own, and leave nothing open after an error."""
     raw = get_raw(connection)
     before = raw.autocommit
     if not before:
@@ -214,20 +243,30 @@ def _autocommit(connection: BaseDatabaseWrapper) -> Iterator[None]:
     try:
         yield
     finally:
-        if not before and not raw.closed:
-            raw.autocommit = before
+        if not raw.closed:
+            if not is_idle(connection):
+                raw.rollback()
+            if not before:
+                raw.autocommit = before
+
+
+def _read(step: Step, row: Sequence[Any]) -> Outcome:
+    txid, changes, extra, known = row
+    if not known:
+        names = step.params["tables"].replace("table/", "")
+        raise ConflictError(f"A logical table was dropped or made anew since it was resolved: {names}. Run it again.")
+    return Outcome(txid=txid, changes=decode_changes(changes), extra=json.loads(extra) if extra else None)
 
 
 def _check_seen(connection: BaseDatabaseWrapper, unit: Unit, ns: int, writes: list[Write]) -> None:
     """Compare, under the clock, the versions that were read with the live ones."""
     if not any(write.key in unit.seen for write in writes):
         return
-    with translated(), connection.wrap_database_errors:
-        with get_raw(connection).pipeline():
-            control, check = server_cursor(connection), server_cursor(connection)
-            control.execute(*clock.lock(ns))
-            check.execute(versions.STALE, {"ns": ns, "writes": encode(writes, seen=unit.seen)})
-        stale = check.fetchall()
+    params = {"ns": ns, "writes": encode(writes, seen=unit.seen)}
+    with translated(), connection.cursor() as cursor:
+        cursor.execute(f"{clock.lock(ns)}; {compose(connection, versions.STALE, params)}")
+        cursor.nextset()
+        stale = cursor.fetchall()
     for write in writes:
         unit.seen.pop(write.key, None)
     if stale:

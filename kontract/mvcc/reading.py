@@ -83,7 +83,7 @@ def _read_through(connection: BaseDatabaseWrapper, unit: Unit, table: Table, ids
 
 
 def remember(unit: Unit, table: Table, read: Mapping[str, int | None]) -> None:
-    """Note the versions that were read (id -> txid, 0: none), where only we can tell later whether they are still live."""
+    """Note the versions that were read (id -> txid, 0: none), where only we can tell later if they are still live."""
     if unit.isolation != "joined" or not table.options.versioned:
         return
     own = unit.flushed.get(table.ns)

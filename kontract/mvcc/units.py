@@ -21,7 +21,7 @@ from django.dispatch import Signal
 
 from kontract.conf import get_settings
 from kontract.mvcc import clock
-from kontract.mvcc.flush import Outcome, Step, flush, flush_early, run_steps
+from kontract.mvcc.flush import Outcome, Step, flush, flush_early, run_steps, single_step
 from kontract.mvcc.unit import Isolation, Unit
 from kontract.mvcc.writes import Write
 
@@ -78,27 +78,32 @@ def collect(connection: BaseDatabaseWrapper, unit: Unit, write: Write) -> None:
 
 def write_now(connection: BaseDatabaseWrapper, writes: list[Write]) -> list[Outcome]:
     """Write outside any transaction of the caller's, as a transaction of its own."""
+    if len(writes) == 1:
+        return [run_now(connection, single_step(writes[0]))]
     unit = Unit(isolation="joined", label=None, savepoints=[])
     for write in writes:
         unit.collect(write)
-    testing = connection.in_atomic_block
-    if testing:
-        _hook(connection)
-    if len(writes) <= get_settings().FLUSH_LIMIT or testing:
-        return flush(connection, unit, commit=not testing)
+    commit = _commits(connection)
+    if len(writes) <= get_settings().FLUSH_LIMIT or not commit:
+        return flush(connection, unit, commit=commit)
     with atomic(connection.alias):  # several steps need a transaction around them
         return flush(connection, unit, commit=True)
 
 
 def run_now(connection: BaseDatabaseWrapper, step: Step) -> Outcome:
     """Run one step outside any transaction of the caller's, as a transaction of its own."""
-    testing = connection.in_atomic_block
-    if testing:
-        _hook(connection)
-    (outcome,) = run_steps(connection, [step], commit=not testing)
+    (outcome,) = run_steps(connection, [step], commit=_commits(connection))
     if outcome.txid is not None:
         clock.saw(connection.alias, step.ns, outcome.txid)
     return outcome
+
+
+def _commits(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether a single write is to be committed: not inside a ``TestCase``, which will roll it back."""
+    if connection.in_atomic_block:
+        _hook(connection)
+        return False
+    return True
 
 
 # --- Following Django's connection -----------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ index at all; an index on ``_txid`` would forbid that.
 
 **Writing.**  ``LOCK`` takes the namespace's clock, then ``WRITE`` does the whole batch in one statement: it reads the
 live rows that the batch is about to replace, draws the txid, logs the changes, appends history, and updates or inserts.
-Both go out in one pipeline.  Existing rows are found by key and updated by ``ctid``, never by ``ON CONFLICT``: under
+Both go out in one message.  Existing rows are found by key and updated by ``ctid``, never by ``ON CONFLICT``: under
 REPEATABLE READ a row that somebody changed since the snapshot then raises a serialization failure instead of being
 taken for absent.
 
@@ -20,8 +20,27 @@ CATALOG: Final = 0  # ptr of the catalog: logical names, namespaces
 HORIZONS: Final = 1  # ptr of vacuum's horizons, one unversioned document a table
 FIRST_PTR: Final = 100  # smaller ones are reserved
 
+CLOCK_KEY: Final = 0x6B6F6E74  # "kont": the first key of pg_advisory_xact_lock, the namespace being the second
+
 COMMITTED: Final = 1
 ACTIVE: Final = 2
+
+PARAMETER_TYPES: Final = {  # of the statements that are worth preparing
+    "ns": "int",
+    "writes": "jsonb",
+    "tables": "text[]",
+    "ptrs": "int[]",
+    "sid": "text",
+    "owner": "text",
+    "label": "text",
+    "txid": "bigint",
+    "ptr": "int",
+    "id": "text",
+    "op": "text",
+    "data": "jsonb",
+    "owned": "text",
+    "ord": "bigint",
+}
 
 TABLES_DDL: Final = """\
 CREATE TABLE trxs (
@@ -130,13 +149,21 @@ ORDER BY s._txid DESC
 
 # --- The clock -------------------------------------------------------------------------------------------------------
 
-# A plan made while a table is small must not scan it when it has grown: the statement is prepared.
-LOCK: Final = (
-    "SELECT set_config('lock_timeout', %(timeout)s::text, true), set_config('enable_seqscan', 'off', true), "
-    "pg_advisory_xact_lock(%(clock)s::int, %(ns)s::int)"
-)
-LOCK_ASYNCHRONOUS: Final = LOCK.replace("SELECT ", "SELECT set_config('synchronous_commit', 'off', true), ", 1)
-UNSET: Final = ("SET LOCAL lock_timeout TO DEFAULT", "SET LOCAL enable_seqscan TO DEFAULT")
+
+def lock(ns: int, *, milliseconds: int, asynchronous: bool) -> str:
+    """Return the statement that takes the clock of ``ns`` until the transaction ends.
+
+    It also keeps the planner from scanning: a plan made while a table is small is kept when it has grown.
+    """
+    extra = "set_config('synchronous_commit', 'off', true), " if asynchronous else ""
+    return (
+        f"SELECT {extra}set_config('lock_timeout', '{milliseconds:d}', true), "
+        f"set_config('enable_seqscan', 'off', true), pg_advisory_xact_lock({CLOCK_KEY}, {ns:d})"
+    )
+
+
+UNSET: Final = "SET LOCAL lock_timeout TO DEFAULT; SET LOCAL enable_seqscan TO DEFAULT"
+# A synchronous commit flushes everything before it, so that waiting writers share one.
 WAIT_FOR_FLUSH: Final = "SELECT pg_logical_emit_message(true, 'kontract', '')"
 BACKEND_PID: Final = "SELECT pg_backend_pid()"
 
@@ -149,50 +176,61 @@ _BATCH = (
     "AS w(n int, ptr int, id text, op text, data jsonb, owner text, ord bigint, seen bigint)"
 )
 
+_ONE = (
+    "(SELECT 0 AS n, %(ptr)s::int AS ptr, %(id)s::text AS id, %(op)s::text AS op, %(data)s::jsonb AS data, "
+    "%(owned)s::text AS owner, %(ord)s::bigint AS ord) w"
+)
+
 _EDGE = """
   (SELECT 0 AS n, ptr, id, 'delete' AS op, NULL::jsonb AS data, NULL::text AS owner, NULL::bigint AS ord
    FROM storage WHERE ns = %(ns)s AND ptr = %(ptr)s AND _deleted_txid IS NULL
    ORDER BY _order {direction}, id {direction} LIMIT 1) AS w"""
 
 _NEW_TRANSACTION = """
-  INSERT INTO trxs (ns, sid, owner, label, status, snapshot, started_at, committed_at, changes)
-  SELECT %(ns)s::int, %(sid)s::text, %(owner)s::text, %(label)s::text, 1,
-    (SELECT p.txid FROM trxs p WHERE p.ns = %(ns)s AND p.status = 1 ORDER BY p.txid DESC LIMIT 1),
-    now(), clock_timestamp(), (SELECT changes FROM log)
-  WHERE EXISTS (SELECT FROM b)
-  RETURNING txid"""
+  INSERT INTO trxs (ns, sid, owner, label, status, started_at, committed_at, changes)
+  SELECT %(ns)s::int, %(sid)s::text, %(owner)s::text, %(label)s::text, 1, now(), clock_timestamp(), changes
+  FROM log WHERE changes IS NOT NULL
+  RETURNING txid, changes"""
 
-_SAME_TRANSACTION = "SELECT %(txid)s::bigint AS txid"
+_SAME_TRANSACTION = "SELECT %(txid)s::bigint AS txid, changes FROM log"
 
 
 # The tables that are still what they were when their names were resolved.
 _KNOWN = f"""known AS MATERIALIZED (
-  SELECT count(*) AS n FROM storage
+  SELECT count(*) = cardinality(%(tables)s::text[]) AS known FROM storage
   WHERE ns = %(ns)s AND ptr = {CATALOG} AND id = ANY(%(tables)s::text[]) AND _deleted_txid IS NULL
     AND (data ->> 'ptr')::int = ANY(%(ptrs)s::int[])
 )"""  # noqa: S608
-_STILL_KNOWN = "(SELECT n FROM known) = cardinality(%(tables)s::text[])"
+# One index probe for each row of the batch: LIMIT keeps the planner from joining with the whole table instead.
+_LIVE_ROW = """LEFT JOIN LATERAL (
+    SELECT ctid, _txid, _owner, _order, _schema, data FROM storage
+    WHERE ns = %(ns)s AND ptr = w.ptr AND id = w.id AND _deleted_txid IS NULL LIMIT 1
+  ) s ON true"""
+_STILL_KNOWN = "(SELECT known FROM known)"
 
 
-def _write(batch: str, transaction: str, result: str) -> str:
+_OP = "CASE WHEN op = 'delete' THEN op WHEN tid IS NULL THEN 'insert' ELSE 'update' END"
+_LOG = f"""
+  SELECT jsonb_object_agg(ptr, ops) AS changes FROM (
+    SELECT ptr, jsonb_object_agg(op, ids) AS ops FROM (
+      SELECT ptr, {_OP} AS op, jsonb_agg(id ORDER BY n) AS ids FROM b GROUP BY 1, 2
+    ) o GROUP BY ptr
+  ) p"""  # noqa: S608
+_LOG_OF_ONE = f"""
+  SELECT jsonb_build_object(ptr, jsonb_build_object({_OP}, jsonb_build_array(id))) AS changes FROM b"""  # noqa: S608
+
+
+def _write(batch: str, transaction: str, result: str, log: str = _LOG) -> str:
     return f"""
 WITH {_KNOWN}, b AS MATERIALIZED (
   SELECT w.n, w.ptr, w.id, w.op, w.owner, w.ord,
     CASE w.op WHEN 'merge' THEN s.data || w.data ELSE w.data END AS data,
     s.ctid AS tid, s._txid AS old_txid, s._owner AS old_owner, s._order AS old_order, s._schema AS old_schema,
     s.data AS old_data
-  FROM {batch}
-  LEFT JOIN storage s ON s.ns = %(ns)s AND s.ptr = w.ptr AND s.id = w.id AND s._deleted_txid IS NULL
-  WHERE (w.op = 'set' OR s.id IS NOT NULL)
+  FROM {batch} {_LIVE_ROW}
+  WHERE (w.op = 'set' OR s.ctid IS NOT NULL)
     AND {_STILL_KNOWN}
-), log AS (
-  SELECT jsonb_object_agg(ptr, ops) AS changes FROM (
-    SELECT ptr, jsonb_object_agg(op, ids) AS ops FROM (
-      SELECT ptr, CASE WHEN op = 'delete' THEN op WHEN tid IS NULL THEN 'insert' ELSE 'update' END AS op,
-        jsonb_agg(id ORDER BY n) AS ids
-      FROM b GROUP BY 1, 2
-    ) o GROUP BY ptr
-  ) p
+), log AS ({log}
 ), t AS ({transaction}
 ), history AS (
   INSERT INTO storage (ns, ptr, id, _txid, _deleted_txid, _owner, _order, _schema, data)
@@ -211,23 +249,25 @@ WITH {_KNOWN}, b AS MATERIALIZED (
     coalesce(b.ord, (t.txid << 20) + b.n), b.data
   FROM b, t WHERE b.tid IS NULL
 )
-SELECT (SELECT txid FROM t), (SELECT changes FROM log)::text, ({result})::text, {_STILL_KNOWN}"""  # noqa: S608 - only our own texts
+SELECT t.txid, t.changes::text, ({result})::text, k.known FROM known k LEFT JOIN t ON true"""  # noqa: S608
 
 
 _MERGED = "SELECT jsonb_object_agg(id, data) FROM b WHERE op = 'merge'"
 _TAKEN = "SELECT jsonb_build_array(id, old_data, old_txid, old_owner) FROM b"
 
 WRITE: Final = _write(_BATCH, _NEW_TRANSACTION, _MERGED)
+WRITE_ONE: Final = _write(_ONE, _NEW_TRANSACTION, _MERGED, _LOG_OF_ONE)
 WRITE_MORE: Final = _write(_BATCH, _SAME_TRANSACTION, _MERGED)
-TAKE_FIRST: Final = _write(_EDGE.format(direction="ASC"), _NEW_TRANSACTION, _TAKEN)
-TAKE_LAST: Final = _write(_EDGE.format(direction="DESC"), _NEW_TRANSACTION, _TAKEN)
+TAKE_FIRST: Final = _write(_EDGE.format(direction="ASC"), _NEW_TRANSACTION, _TAKEN, _LOG_OF_ONE)
+TAKE_LAST: Final = _write(_EDGE.format(direction="DESC"), _NEW_TRANSACTION, _TAKEN, _LOG_OF_ONE)
 FINISH: Final = """
 UPDATE trxs SET changes = %(changes)s::jsonb, committed_at = clock_timestamp() WHERE ns = %(ns)s AND txid = %(txid)s
+RETURNING txid, NULL::text, NULL::text, true
 """
+OUTCOME_COLUMNS: Final = 4  # txid, changes, whatever was asked for, whether the tables were still known
 
 STALE: Final = f"""
-SELECT w.ptr, w.id FROM {_BATCH}
-LEFT JOIN storage s ON s.ns = %(ns)s AND s.ptr = w.ptr AND s.id = w.id AND s._deleted_txid IS NULL
+SELECT w.ptr, w.id FROM {_BATCH} {_LIVE_ROW}
 WHERE w.seen IS NOT NULL AND coalesce(s._txid, 0) <> w.seen ORDER BY w.n
 """  # noqa: S608
 
@@ -281,6 +321,8 @@ SELECT NULL::bigint, NULL::text, (SELECT jsonb_build_array(id, data, _txid, _own
 
 TAKE_FIRST_IN_PLACE: Final = _take_in_place("ASC")
 TAKE_LAST_IN_PLACE: Final = _take_in_place("DESC")
+
+PREPARED: Final = frozenset({WRITE, WRITE_ONE, WRITE_MORE, WRITE_IN_PLACE})  # planning them takes the longest
 
 # --- Snapshots, history, vacuum --------------------------------------------------------------------------------------
 

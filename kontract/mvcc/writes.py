@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from kontract.conf import TableOptions
 
@@ -58,6 +58,18 @@ def encode(writes: Iterable[Write], *, start: int = 0, seen: Mapping[Key, int] |
             row += f',"seen":{seen[write.key]}'
         rows.append(row + "}")
     return f"[{','.join(rows)}]"
+
+
+def as_params(write: Write) -> dict[str, Any]:
+    """Return one write as the parameters of the statement for a single document."""
+    return {
+        "ptr": write.table.ptr,
+        "id": write.id,
+        "op": write.op,
+        "data": write.data,
+        "owned": write.owner,
+        "ord": write.order,
+    }
 
 
 def encode_overlay(writes: Iterable[Write], owner: str) -> str:

@@ -173,9 +173,7 @@ class TableQuery:
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
             if index.step is not None or (index.start or 0) < 0 or (index.stop or 0) < 0:
-                raise InvalidQueryError(
-                    "A slice of a query has no step and no negative bounds: make a list first."
-                )
+                raise InvalidQueryError("A slice of a query has no step and no negative bounds: make a list first.")
             return self._clone(lambda queryset: queryset[index])
         if index < 0:
             raise InvalidQueryError("A query has no negative index. Reverse the order, or make a list of it first.")

@@ -1,0 +1,74 @@
+"""Composing the statements of a flush, prepared on the server where that is safe.
+
+Planning the write statement takes longer than running it.  So a connection that is used again and again prepares it, by
+SQL's own PREPARE and EXECUTE: unlike the protocol's, they can be part of a simple query of several statements.
+
+A pooler in transaction mode may give each transaction another server connection, where a prepared statement of the
+last one does not exist.  A pooler makes up the backend's process id that it tells its client; so where that differs
+from what the server says, nothing is prepared.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+import psycopg
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from kontract.conf import get_settings
+from kontract.mvcc import versions
+from kontract.mvcc.connections import fetch_one, get_raw
+
+PREPARE_AFTER: Final = 5  # uses of a statement on one connection
+
+_PARAMETER = re.compile(r"%\((\w+)\)s")
+
+
+@dataclass(slots=True)
+class _Session:
+    """What one server connection has seen of us."""
+
+    allowed: bool | None = None
+    uses: dict[str, int] = field(default_factory=dict)
+    calls: dict[str, str] = field(default_factory=dict)  # statement -> EXECUTE
+
+
+_sessions: "WeakKeyDictionary[psycopg.Connection[Any], _Session]" = WeakKeyDictionary()
+
+
+def compose(connection: BaseDatabaseWrapper, statement: str, params: Mapping[str, Any]) -> str:
+    """Return ``statement`` with ``params`` as literals, or the EXECUTE of it if this connection has prepared it."""
+    call = _find_call(connection, statement) if statement in versions.PREPARED else None
+    return psycopg.ClientCursor(get_raw(connection)).mogrify(call or statement, params)
+
+
+def _find_call(connection: BaseDatabaseWrapper, statement: str) -> str | None:
+    session = _sessions.setdefault(get_raw(connection), _Session())
+    if (call := session.calls.get(statement)) is not None:
+        return call
+    uses = session.uses[statement] = session.uses.get(statement, 0) + 1
+    if uses < PREPARE_AFTER or not _is_allowed(connection, session):
+        return None
+    call = session.calls[statement] = _prepare(connection, statement, f"kontract_{len(session.calls)}")
+    return call
+
+
+def _is_allowed(connection: BaseDatabaseWrapper, session: _Session) -> bool:
+    if session.allowed is None:
+        wanted = get_settings().PREPARED_STATEMENTS
+        if wanted is None:
+            wanted = fetch_one(connection, versions.BACKEND_PID, {})[0] == get_raw(connection).info.backend_pid
+        session.allowed = wanted
+    return session.allowed
+
+
+def _prepare(connection: BaseDatabaseWrapper, statement: str, name: str) -> str:
+    """Prepare ``statement`` on the server and return the EXECUTE that calls it."""
+    order = list(dict.fromkeys(_PARAMETER.findall(statement)))
+    numbered = _PARAMETER.sub(lambda match: f"${order.index(match[1]) + 1}", statement)
+    types = ", ".join(versions.PARAMETER_TYPES[parameter] for parameter in order)
+    with connection.cursor() as cursor:
+        cursor.execute(f"PREPARE {name} ({types}) AS {numbered}")
+    return f"EXECUTE {name} ({', '.join(f'%({parameter})s' for parameter in order)})"
