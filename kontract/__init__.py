@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kontract.mvcc.snapshot import as_of as as_of
     from kontract.mvcc.transaction import transaction as transaction
     from kontract.mvcc.transaction import transactional as transactional
-    from kontract.rpc.procedure import backend as backend
+    from kontract.rpc.registry import backend as backend
     from kontract.tables.documents import Document as Document
     from kontract.tables.past import apin_snapshot as apin_snapshot
     from kontract.tables.past import aundo as aundo
@@ -32,7 +32,7 @@ _PUBLIC = {
     "as_of": "kontract.mvcc.snapshot",
     "aundo": "kontract.tables.past",
     "aunpin_snapshot": "kontract.tables.past",
-    "backend": "kontract.rpc.procedure",
+    "backend": "kontract.rpc.registry",
     "ctx": "kontract.context",
     "env": "kontract.tables.proxy",
     "namespace": "kontract.context",

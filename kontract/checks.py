@@ -8,6 +8,8 @@ from django.db import connections
 from kontract.conf import get_settings
 from kontract.exceptions import ConfigurationError, InvalidNameError
 from kontract.mvcc.connections import get_alias
+from kontract.rpc.codec import get_codec
+from kontract.rpc.registry import registry
 from kontract.tables.catalog import check_name
 
 
@@ -39,3 +41,16 @@ def check_database(**kwargs: Any) -> list[CheckMessage]:
         'kontract.embedded.database(BASE_DIR / ".pg")}.'
     )
     return [Error(f"kontract needs PostgreSQL, but the database {alias!r} is {vendor}.", hint=hint, id="kontract.E003")]
+
+
+@register(Tags.compatibility)
+def check_procedures(**kwargs: Any) -> list[CheckMessage]:
+    """Check that the annotations of every procedure can be validated, before a client finds out."""
+    messages: list[CheckMessage] = []
+    for procedure in registry:
+        try:
+            get_codec(procedure)
+        except ConfigurationError as error:
+            hint = "See https://docs.pydantic.dev/latest/concepts/types/ for what can be an annotation."
+            messages.append(Error(str(error), hint=hint, obj=procedure, id="kontract.E004"))
+    return messages

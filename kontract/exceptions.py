@@ -8,7 +8,7 @@ answers with.  Where Django or Python has an error of the same meaning, ours is 
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist
+from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist, PermissionDenied
 from django.db import NotSupportedError, OperationalError
 
 
@@ -167,3 +167,72 @@ class UndoConflictError(KontractError, OperationalError):
     def details(self) -> dict[str, Any]:
         """Return the documents in the way, for the problem document."""
         return {"documents": [{"table": t, "id": i, "txid": x} for t, i, x in self.documents]}
+
+
+# --- Calls -----------------------------------------------------------------------------------------------------------
+
+
+class ProcedureNotFound(KontractError, LookupError):
+    """No procedure has the name that was called."""
+
+    code = "procedure_not_found"
+    http_status = 404
+
+
+class MethodNotAllowedError(KontractError):
+    """A procedure was called with another HTTP method than POST."""
+
+    code = "method_not_allowed"
+    http_status = 405
+
+
+class UnsupportedMediaType(KontractError):
+    """A call's body does not say that it is JSON in UTF-8."""
+
+    code = "unsupported_media_type"
+    http_status = 415
+
+
+class BodyTooLargeError(KontractError):
+    """A call's body is longer than the setting allows."""
+
+    code = "body_too_large"
+    http_status = 413
+
+
+class InvalidRequestError(KontractError, ValueError):
+    """A call's body is not the JSON object that describes a call."""
+
+    code = "invalid_request"
+    http_status = 400
+
+
+class CsrfFailedError(KontractError, PermissionDenied):
+    """A signed-in browser's call lacks the token that shows it came from a page of ours."""
+
+    code = "csrf_failed"
+    http_status = 403
+
+
+class InvalidArgumentsError(KontractError, ValueError):
+    """A call's arguments do not fit the procedure's annotations.
+
+    ``errors`` lists what is wrong, each as ``{"path": [parameter, key or index, ...], "message": ..., "type": ...}``.
+    """
+
+    code = "invalid_arguments"
+    http_status = 422
+
+    def __init__(self, message: str, errors: Sequence[dict[str, Any]]) -> None:
+        super().__init__(message)
+        self.errors = list(errors)
+
+    def details(self) -> dict[str, Any]:
+        """Return what is wrong with each argument, for the problem document."""
+        return {"errors": self.errors}
+
+
+class InvalidResultError(KontractError, ValueError):
+    """A procedure returned what its return annotation does not allow, or what JSON cannot carry."""
+
+    code = "invalid_result"

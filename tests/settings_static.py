@@ -2,6 +2,6 @@
 
 SECRET_KEY = "no secret at all: this key guards nothing but tests"
 USE_TZ = True
-INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "kontract"]
+INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "kontract", "tests.app"]
 ROOT_URLCONF = "tests.urls"
 KONTRACT = {"TABLES": {"users": {}, "orders": {}, "counters": {"versioned": False}}}

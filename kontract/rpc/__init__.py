@@ -1,0 +1,1 @@
+"""Calls: functions of the project that clients run over HTTP, validated by their annotations."""

@@ -1,0 +1,121 @@
+"""Between JSON and a procedure's Python values, by its annotations.
+
+The parameters are one pydantic schema, a ``TypedDict`` made from the annotations: so a parameter may have any name,
+errors have a path that begins with it, and clients can be described by the same schema.  The result is another.
+Arguments are read strictly: a date comes from its ISO text, but no number comes from text or from ``true``.  Results
+are read leniently, so that a document, where dates are text, fits ``-> Event``; keys unknown to it are left out.
+"""
+
+import functools
+import json
+from inspect import Parameter
+from typing import Any, NotRequired, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter, ValidationError, create_model
+from typing_extensions import TypedDict
+
+from kontract.exceptions import ConfigurationError, InvalidArgumentsError, InvalidRequestError, InvalidResultError
+from kontract.rpc.envelope import Arguments
+from kontract.rpc.procedure import Procedure, signature
+
+# Bytes travel as base64, because JSON is text; NaN does not travel.
+_CONFIG = ConfigDict(allow_inf_nan=False, ser_json_bytes="base64", val_json_bytes="base64")
+_SHOWN = 20  # errors told to the client, of one call
+
+
+class Codec:
+    """Reads the arguments of one procedure and writes its results."""
+
+    def __init__(self, procedure: Procedure[..., Any]) -> None:
+        self._procedure = procedure
+        parameters = signature(procedure.function).parameters.values()
+        self._positional = [p.name for p in parameters if p.kind is not Parameter.KEYWORD_ONLY]
+        self._positional_only = [p.name for p in parameters if p.kind is Parameter.POSITIONAL_ONLY]
+        hints = self._resolve_hints()
+        fields = {p.name: hints[p.name] if p.default is p.empty else NotRequired[hints[p.name]] for p in parameters}
+        try:
+            self.arguments = _build_arguments(fields)
+            self.result = _build_result(hints.get("return", Any))
+        except PydanticUserError as error:
+            raise ConfigurationError(
+                f"An annotation of the procedure {procedure.place} cannot be validated: {error.message}"
+            ) from error
+
+    def _resolve_hints(self) -> dict[str, Any]:
+        try:
+            return get_type_hints(self._procedure.function, include_extras=True)
+        except NameError as error:
+            raise ConfigurationError(
+                f"An annotation of the procedure {self._procedure.place} cannot be resolved: {error}. Import the name "
+                "at the top of the module, not only while type checking."
+            ) from error
+
+    def decode(self, arguments: Arguments) -> tuple[list[Any], dict[str, Any]]:
+        """Return the positional and keyword arguments to call the function with.
+
+        Raises ``InvalidArgumentsError``.
+        """
+        try:
+            text = json.dumps(self._name(arguments), ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise InvalidRequestError("A text has a lone surrogate, which is not Unicode.") from error
+        try:
+            values = self.arguments.validate_json(text, strict=True)
+        except ValidationError as error:
+            raise self._invalid(_explain(error)) from None
+        return self._bind(values)
+
+    def _name(self, arguments: Arguments) -> dict[str, Any]:
+        """Return all arguments by parameter; those too many by position."""
+        if len(arguments.args) > len(self._positional):
+            message = f"{len(arguments.args)} arguments by position, but at most {len(self._positional)} are taken"
+            raise self._invalid([{"path": [len(self._positional)], "message": message, "type": "too_many_arguments"}])
+        return arguments.kwargs | dict(zip(self._positional, arguments.args, strict=False))
+
+    def _bind(self, values: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """Separate what the function takes by position only."""
+        return [values.pop(name) for name in self._positional_only if name in values], values
+
+    def _invalid(self, errors: list[dict[str, Any]]) -> InvalidArgumentsError:
+        first = errors[0]
+        path = ".".join(map(str, first["path"])) or "arguments"
+        return InvalidArgumentsError(f"{self._procedure.name}() cannot take {path}: {first['message']}.", errors)
+
+    def encode(self, result: object) -> bytes:
+        """Return the JSON text of ``{"result": result}``.
+
+        Raises ``InvalidResultError``, whose message is for the log: it may quote the result.
+        """
+        try:
+            value = self.result.validate_python({"result": result})
+            return self.result.dump_json(value, by_alias=True)
+        except ValueError as error:  # pydantic's errors are such
+            raise InvalidResultError(
+                f"The procedure {self._procedure.place} returned what does not fit its annotation: {error}"
+            ) from error
+
+
+def _build_arguments(fields: dict[str, Any]) -> "TypeAdapter[dict[str, Any]]":
+    make: Any = TypedDict  # for type checkers, its fields must be written out
+    shape = make("Arguments", fields)
+    shape.__pydantic_config__ = _CONFIG | {"extra": "forbid"}
+    return TypeAdapter(shape)
+
+
+def _build_result(annotation: Any) -> TypeAdapter[BaseModel]:
+    """Build the schema of ``{"result": ...}``: a model, because only its settings govern how bytes are written."""
+    return TypeAdapter(create_model("Result", __config__=_CONFIG, result=(annotation, ...)))
+
+
+def _explain(error: ValidationError) -> list[dict[str, Any]]:
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return [{"path": list(e["loc"]), "message": e["msg"], "type": e["type"]} for e in found[:_SHOWN]]
+
+
+@functools.cache
+def get_codec(procedure: Procedure[..., Any]) -> Codec:
+    """Return the procedure's codec, built once.
+
+    Raises ``ConfigurationError`` where an annotation cannot be resolved or validated.
+    """
+    return Codec(procedure)

@@ -1,0 +1,94 @@
+"""The body of a call: strict JSON, and in it the arguments."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from kontract.conf import get_settings
+from kontract.exceptions import InvalidRequestError
+
+_ENVELOPE_DEPTH = 2  # the body's object, and the list or object of arguments in it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments:
+    """What a client sent, neither named nor validated yet; one of the two is empty."""
+
+    args: list[Any] = field(default_factory=list)
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+
+def parse(body: bytes) -> Arguments:
+    """Return the arguments in a call's body: ``{"args": [...]}``, ``{"kwargs": {...}}``, ``{}`` or nothing.
+
+    Raises ``InvalidRequestError``.
+    """
+    envelope = loads(body) if body.strip() else {}
+    if not isinstance(envelope, dict) or len(envelope) > 1 or not envelope.keys() <= {"args", "kwargs"}:
+        raise InvalidRequestError('The body must be an object with either "args", a list, or "kwargs", an object.')
+    for key, kind in (("args", list), ("kwargs", dict)):
+        if not isinstance(envelope.get(key, kind()), kind):
+            raise InvalidRequestError(f'"{key}" must be {"a list" if kind is list else "an object"}.')
+    return Arguments(**envelope)
+
+
+def loads(text: bytes) -> Any:
+    """Return the value of a JSON text as RFC 8259 has it, and with I-JSON's (RFC 7493) care for what is ambiguous.
+
+    Raises ``InvalidRequestError`` for invalid UTF-8, a key that occurs twice, NaN, infinity, a number out of range, or
+    nesting beyond ``MAX_DOCUMENT_DEPTH``.
+    """
+    try:
+        value = json.loads(
+            text.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite
+        )
+    except InvalidRequestError:
+        raise
+    except RecursionError:
+        raise _too_deep() from None
+    except UnicodeDecodeError as error:
+        raise InvalidRequestError(f"The body is not UTF-8: byte {error.start} does not fit.") from error
+    except ValueError as error:
+        raise InvalidRequestError(f"The body is not JSON: {error}.") from error
+    _check_depth(value)
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
+        raise InvalidRequestError(f"The key {twice[:100]!a} occurs twice in an object.")
+    return found
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise InvalidRequestError(f"{name} is not JSON; send null or a string.")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if number in (float("inf"), float("-inf")):
+        raise InvalidRequestError("A number is out of the range of a 64-bit float; send a string.")
+    return number
+
+
+def _check_depth(value: Any) -> None:
+    """Walk down level by level, which needs no recursion of its own."""
+    level = [value]
+    for _ in range(get_settings().MAX_DOCUMENT_DEPTH + _ENVELOPE_DEPTH):
+        level = [child for item in level for child in _children(item) if isinstance(child, (dict, list))]
+        if not level:
+            return
+    raise _too_deep()
+
+
+def _children(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def _too_deep() -> InvalidRequestError:
+    limit = get_settings().MAX_DOCUMENT_DEPTH
+    return InvalidRequestError(f"The body is nested deeper than an argument may be: {limit} levels.")

@@ -1,0 +1,73 @@
+"""Failures as problem documents (RFC 9457), telling a client what it may know and no more."""
+
+import json
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, SuspiciousOperation, ValidationError
+from django.db import InterfaceError, OperationalError
+from django.http import Http404
+
+from kontract.exceptions import KontractError
+
+CONTENT_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One failure.  ``code`` is stable and safe to match on; ``detail`` is a sentence for people, or ""."""
+
+    status: int
+    code: str
+    detail: str = ""
+    members: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_our_fault(self) -> bool:
+        """Whether the log has to say more than the client is told."""
+        return self.status >= 500
+
+    def encode(self) -> bytes:
+        """Return the document as JSON text."""
+        document = self.members | {
+            "type": "about:blank",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "code": self.code,
+        }
+        if self.detail:
+            document["detail"] = self.detail
+        return json.dumps(document, default=str).encode()
+
+
+def describe(error: Exception) -> Problem:
+    """Return the problem that ``error`` is to the client.
+
+    What our own code got wrong (500) and what the database says keep their words to themselves.
+    """
+    if isinstance(error, KontractError):
+        if error.http_status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            return Problem(status=500, code=error.code)
+        return Problem(status=error.http_status, code=error.code, detail=str(error), members=error.details())
+    if isinstance(error, Http404):
+        return Problem(status=404, code="not_found", detail=str(error))
+    if isinstance(error, PermissionDenied):
+        return Problem(status=403, code="permission_denied", detail=str(error))
+    if isinstance(error, ValidationError):
+        return Problem(status=422, code="validation_failed", members={"errors": _list_errors(error)})
+    if isinstance(error, SuspiciousOperation):
+        return Problem(status=400, code="bad_request")
+    if isinstance(error, (OperationalError, InterfaceError)):
+        return Problem(status=503, code="database_unavailable")
+    return Problem(status=500, code="internal_error")
+
+
+def _list_errors(error: ValidationError) -> list[dict[str, Any]]:
+    """Return Django's messages in the shape of ``InvalidArgumentsError.errors``."""
+    by_field = error.message_dict if hasattr(error, "error_dict") else {"": error.messages}
+    return [
+        {"path": [name] if name else [], "message": message, "type": "validation"}
+        for name, messages in by_field.items()
+        for message in messages
+    ]

@@ -1,0 +1,109 @@
+"""What ``@backend`` makes of a function, and what it refuses to."""
+
+import inspect
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from inspect import Parameter, Signature
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from asgiref.sync import iscoroutinefunction
+
+from kontract.conf import Isolation
+from kontract.exceptions import ConfigurationError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Procedure(Generic[P, T]):
+    """A function that clients may call; for Python it stays the function.
+
+    ``isolation`` and ``retries`` are those of its transaction (None: as the settings say), see
+    ``kontract.transactional``.
+    """
+
+    name: str
+    function: Callable[P, T]
+    isolation: Isolation | None = None
+    retries: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_function(self.function)
+        _check_name(self.name, self.place)
+        for parameter in signature(self.function).parameters.values():
+            _check_parameter(parameter, self.place)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.function(*args, **kwargs)
+
+    @property
+    def __wrapped__(self) -> Callable[P, T]:
+        """The function, for ``inspect.signature`` and its like."""
+        return self.function
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the function is a coroutine function."""
+        return iscoroutinefunction(self.function)
+
+    @property
+    def doc(self) -> str:
+        """The function's docstring, without its indentation; "" where there is none."""
+        return inspect.getdoc(self.function) or ""
+
+    @property
+    def module(self) -> str:
+        """The module that defines the function."""
+        return self.function.__module__
+
+    @property
+    def place(self) -> str:
+        """Where the function is defined, for people."""
+        code = inspect.unwrap(self.function).__code__
+        return f"{self.module}.{self.function.__qualname__} ({code.co_filename}, line {code.co_firstlineno})"
+
+
+def signature(function: Callable[..., Any]) -> Signature:
+    """Return a function's signature without needing the names in its annotations, which may be defined further down."""
+    if sys.version_info >= (3, 14):
+        from annotationlib import Format
+
+        return inspect.signature(function, annotation_format=Format.FORWARDREF)
+    return inspect.signature(function)
+
+
+def _check_function(function: object) -> None:
+    if not inspect.isfunction(function):
+        raise ConfigurationError(f"@backend decorates functions, and {function!r} is none. Wrap it in a function.")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise ConfigurationError(
+            f"{function.__module__}.{function.__qualname__} yields, but a call has one result. Return a list."
+        )
+
+
+def _check_name(name: str, place: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"{name!r} cannot name the procedure {place}: use 1 to 100 ASCII letters, digits or '_', beginning with a "
+            'letter. Give another one with @backend(name="...").'
+        )
+
+
+def _check_parameter(parameter: Parameter, place: str) -> None:
+    """Refuse what a JSON object cannot carry, or what could not be validated."""
+    if parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
+        stars, instead = ("*", "a list") if parameter.kind is Parameter.VAR_POSITIONAL else ("**", "a dict")
+        raise ConfigurationError(
+            f"The procedure {place} takes {stars}{parameter.name}, but a call names every argument. Take {instead} "
+            "as one parameter."
+        )
+    if parameter.annotation is Parameter.empty:
+        raise ConfigurationError(
+            f"The parameter {parameter.name!r} of the procedure {place} has no annotation, so what clients send could "
+            f"not be validated. Annotate it; typing.Any takes every JSON value."
+        )

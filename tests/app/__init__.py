@@ -1,0 +1,1 @@
+"""An app whose procedures the tests call."""

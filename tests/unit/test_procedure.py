@@ -1,0 +1,117 @@
+"""What ``@backend`` accepts and refuses, and the registry."""
+
+import inspect
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from django.core.checks import Error
+
+from kontract import backend, checks
+from kontract.exceptions import ConfigurationError, ProcedureNotFound
+from kontract.rpc.procedure import Procedure
+from kontract.rpc.registry import Registry, registry
+from tests.app.backend import describe_values, echo, echo_async
+
+
+def make(function: Any, name: str = "procedure") -> Procedure[..., Any]:
+    return Procedure(name=name, function=function)
+
+
+def test_a_procedure_stays_callable_as_the_function() -> None:
+    assert echo(5) == 5
+    assert list(inspect.signature(echo).parameters) == ["value"]
+    assert (echo.name, echo.module, echo.is_async) == ("echo", "tests.app.backend", False)
+    assert echo.doc == "Return the value.\n\nWhatever it is."
+    assert echo_async.is_async
+
+
+def test_a_procedure_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        echo.name = "other"  # type: ignore[misc]
+    assert not hasattr(echo, "__dict__")
+
+
+def test_discovery_has_found_the_procedures_under_their_names() -> None:
+    assert registry.get("echo") is echo
+    assert "renamed" in registry
+    assert "has_another_name" not in registry
+    assert [p.name for p in registry] == sorted(p.name for p in registry)
+
+
+def star_args(*values: int) -> None: ...
+def star_kwargs(**values: int) -> None: ...
+def bare(value) -> None: ...  # type: ignore[no-untyped-def]
+def generator() -> Iterator[int]:
+    yield 1
+
+
+async def async_generator() -> AsyncIterator[int]:
+    yield 1
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (star_args, r"takes \*values, but a call names every argument. Take a list as one parameter\.$"),
+        (star_kwargs, r"takes \*\*values, but .* Take a dict as one parameter\.$"),
+        (
+            bare,
+            r"^The parameter 'value' of the procedure tests\.unit\.test_procedure\.bare \(.*test_procedure.py, line",
+        ),
+        (generator, r"generator yields, but a call has one result\. Return a list\.$"),
+        (async_generator, r"yields"),
+        (int, r"decorates functions, and <class 'int'> is none"),
+        (echo, r"is none"),
+    ],
+)
+def test_what_cannot_be_called_over_json_is_refused(function: Any, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        make(function)
+
+
+@pytest.mark.parametrize("name", ["", "_private", "__class__", "a.b", "a/b", "1st", "é", "a" * 101])
+def test_a_name_that_is_none_is_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"cannot name the procedure tests\.unit.*name=\"\.\.\.\""):
+        make(test_a_name_that_is_none_is_refused, name)
+
+
+def one() -> None: ...
+def two() -> None: ...
+
+
+def test_a_name_is_taken_once_and_the_refusal_names_both_places() -> None:
+    procedures = Registry()
+    procedures.register(make(one))
+    with pytest.raises(ConfigurationError, match=r"named 'procedure': .*\.one \(.*, line \d+\) and .*\.two \(.*line"):
+        procedures.register(make(two))
+    assert len(procedures) == 1
+
+
+def test_a_frozen_registry_takes_no_more() -> None:
+    with pytest.raises(ConfigurationError, match=r"\.one \(.*\) is defined after start-up"):
+        backend(one)
+    with pytest.raises(ConfigurationError, match="after start-up"):
+        backend(name="other", retries=0)(one)
+    assert "one" not in registry
+
+
+def test_an_unknown_name_is_not_found() -> None:
+    with pytest.raises(ProcedureNotFound, match=r"^There is no procedure 'nothing'\.$"):
+        registry.get("nothing")
+
+
+def test_the_check_finds_annotations_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unresolved(value: "Nowhere") -> None: ...  # type: ignore[name-defined] # noqa: F821
+    def unknown(value: int) -> Registry: ...  # type: ignore[empty-body]
+
+    procedures = Registry()
+    for number, function in enumerate((describe_values.function, unresolved, unknown)):
+        procedures.register(make(function, f"procedure{number}"))
+    monkeypatch.setattr(checks, "registry", procedures)
+    first, second = checks.check_procedures()
+    assert first.id == second.id == "kontract.E004"
+    assert isinstance(first, Error)
+    assert "name 'Nowhere' is not defined. Import the name at the top" in first.msg
+    assert "unknown" in second.msg
+    assert "Registry" in second.msg
