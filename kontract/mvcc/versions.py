@@ -155,11 +155,11 @@ def lock(ns: int, *, milliseconds: int, asynchronous: bool) -> str:
 
     It also keeps the planner from scanning: a plan made while a table is small is kept when it has grown.
     """
-    extra = "set_config('synchronous_commit', 'off', true), " if asynchronous else ""
-    return (
-        f"SELECT {extra}set_config('lock_timeout', '{milliseconds:d}', true), "
-        f"set_config('enable_seqscan', 'off', true), pg_advisory_xact_lock({CLOCK_KEY}, {ns:d})"
-    )
+    options = {"lock_timeout": f"{milliseconds:d}", "enable_seqscan": "off"}
+    if asynchronous:
+        options["synchronous_commit"] = "off"
+    calls = " || ".join(f"set_config('{name}', '{value}', true)" for name, value in options.items())
+    return f"SELECT {calls}, pg_advisory_xact_lock({CLOCK_KEY}, {ns:d})"
 
 
 UNSET: Final = "SET LOCAL lock_timeout TO DEFAULT; SET LOCAL enable_seqscan TO DEFAULT"
