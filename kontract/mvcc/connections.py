@@ -34,6 +34,8 @@ def get_connection(alias: str) -> BaseDatabaseWrapper:
     Raises ``ConfigurationError`` unless it is PostgreSQL through psycopg 3.
     """
     connection = connections[alias]
+    if isinstance(connection.connection, psycopg.Connection):
+        return connection
     if connection.vendor != "postgresql":
         raise ConfigurationError(
             f"kontract needs PostgreSQL, but the database {alias!r} is {connection.vendor}. "

@@ -35,7 +35,7 @@ def in_transaction(connection: BaseDatabaseWrapper) -> bool:
     """Return whether the caller has a transaction open; those of a ``TestCase`` itself do not count."""
     if connection.in_atomic_block:
         return not all(getattr(block, "_from_testcase", False) for block in connection.atomic_blocks)
-    return not connection.get_autocommit()
+    return not connection.autocommit
 
 
 def find_unit(connection: BaseDatabaseWrapper) -> Unit | None:

@@ -10,6 +10,7 @@ from kontract.exceptions import DocumentTooLargeError, InvalidDocumentError, Inv
 
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # an escaped NUL, not an escaped backslash before "u0000"
 _SCALARS = (str, bool, int, float, type(None))
+_encoder = json.JSONEncoder(allow_nan=False, ensure_ascii=False)
 
 
 class Document(dict[str, Any]):
@@ -70,7 +71,7 @@ def encode(data: object) -> str:
     data = data if isinstance(data, dict) else dict(data)
     _check_value(data, get_settings().MAX_DOCUMENT_DEPTH)
     try:
-        text = json.dumps(data, allow_nan=False, ensure_ascii=False)
+        text = _encoder.encode(data)
         size = len(text.encode())
     except UnicodeEncodeError as error:
         raise InvalidDocumentError("The document has text with a lone surrogate, which is not Unicode.") from error
@@ -81,15 +82,13 @@ def encode(data: object) -> str:
             f'The document has {size} bytes of JSON; at most {limit} are allowed (KONTRACT["MAX_DOCUMENT_BYTES"]). '
             "Split it, or keep large files elsewhere."
         )
-    if _NUL.search(text):
+    if "\\u0000" in text and _NUL.search(text):
         raise InvalidDocumentError("The document has text with a NUL character, which PostgreSQL cannot store.")
     return text
 
 
 def _check_value(value: object, depth: int, parents: tuple[int, ...] = ()) -> None:
-    """Raise ``InvalidDocumentError`` at the first thing that would not read back as it was."""
-    if isinstance(value, _SCALARS):
-        return
+    """Raise ``InvalidDocumentError`` at the first thing in a container that would not read back as it was."""
     if id(value) in parents:
         raise InvalidDocumentError("The document contains itself. JSON has no references: break the cycle.")
     if depth == 0:
@@ -98,7 +97,8 @@ def _check_value(value: object, depth: int, parents: tuple[int, ...] = ()) -> No
             '(KONTRACT["MAX_DOCUMENT_DEPTH"]).'
         )
     for item in _items(value):
-        _check_value(item, depth - 1, (*parents, id(value)))
+        if not isinstance(item, _SCALARS):
+            _check_value(item, depth - 1, (*parents, id(value)))
 
 
 def _items(value: object) -> Iterable[object]:

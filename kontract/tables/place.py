@@ -1,8 +1,7 @@
 """Where an operation on a logical table goes: database, namespace, table, and moment."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -16,8 +15,7 @@ from kontract.tables.catalog import resolve, resolve_namespace
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(NamedTuple):
     """One logical table, seen from one namespace at one moment (None: now)."""
 
     name: str
