@@ -30,7 +30,7 @@ class Problem:
 
     def encode(self) -> bytes:
         """Return the document as JSON text."""
-        document = self.members | {
+        document = {
             "type": "about:blank",
             "title": HTTPStatus(self.status).phrase,
             "status": self.status,
@@ -38,7 +38,7 @@ class Problem:
         }
         if self.detail:
             document["detail"] = self.detail
-        return json.dumps(document, default=str).encode()
+        return json.dumps(document | self.members, default=str).encode()
 
 
 def describe(error: Exception) -> Problem:

@@ -1,0 +1,1 @@
+"""The demo project: its settings, its URLs, and how servers run it."""
