@@ -67,7 +67,8 @@ class TableQuery:
         if queryset is None:
             query = Query(Storage)
             query.base_table_class = functools.partial(SourceTable, place)  # type: ignore[assignment]
-            queryset = QuerySet(Storage, query=query, using=place.read_alias).order_by("order")
+            queryset = QuerySet(Storage, query=query, using=place.read_alias)
+            queryset = queryset.filter(order__isnull=False).order_by("order")  # what the index of the order asks for
         self._queryset = queryset
 
     def _clone(self, change: "Callable[[QuerySet[Storage]], QuerySet[Storage]]") -> Self:

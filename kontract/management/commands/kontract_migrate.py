@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 from django.db.utils import ProgrammingError
+from psycopg.sql import Identifier
 
 from kontract.conf import get_settings
 from kontract.exceptions import ConfigurationError
@@ -36,8 +37,8 @@ class Command(BaseCommand):
         if options["sql"]:
             self.stdout.write(versions.TABLES_DDL)
         if options["grants"]:
-            quote = connections[alias].ops.quote_name
-            self.stdout.write(versions.grants(quote(options["grants"]), quote(options["schema"])))
+            role, schema = Identifier(options["grants"]).as_string(), Identifier(options["schema"]).as_string()
+            self.stdout.write(versions.grants(role, schema))
         if not options["sql"] and not options["grants"]:
             self._migrate(alias)
 
