@@ -33,9 +33,9 @@ _namespaces: dict[tuple[str, str], int] = {}
 
 def forget(using: str, **kwargs: Any) -> None:
     """Drop what is cached of the database ``using``."""
-    for place in [place for place in _tables if place[0] == using]:
+    for place in [place for place in list(_tables) if place[0] == using]:  # a copy: other threads add to it
         _tables.pop(place, None)
-    for key in [key for key in _namespaces if key[0] == using]:
+    for key in [key for key in list(_namespaces) if key[0] == using]:
         _namespaces.pop(key, None)
 
 
