@@ -7,12 +7,14 @@ import psycopg
 from django.db import DatabaseError
 
 from kontract.exceptions import ClockTimeoutError, ConflictError, KontractError
+from kontract.mvcc import versions
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _SERIALIZATION_FAILURE = "40001"
 _DEADLOCK_DETECTED = "40P01"
 _LOCK_NOT_AVAILABLE = "55P03"
 _UNIQUE_VIOLATION = "23505"
+_INVALID_TEXT_REPRESENTATION = "22P02"
 
 
 @contextmanager
@@ -40,6 +42,11 @@ def translate(error: BaseException) -> KontractError | None:
         )
     if cause.sqlstate == _UNIQUE_VIOLATION and cause.diag.constraint_name == "storage_live":
         return ConflictError("Another transaction inserted one of these documents and committed first. Run it again.")
+    if cause.sqlstate == _INVALID_TEXT_REPRESENTATION and versions.OUTDATED in (cause.diag.message_primary or ""):
+        return ConflictError(
+            "Another transaction has dropped a logical table, or made it anew, or taken a document since this one "
+            "looked it up. Run it again."
+        )
     if cause.sqlstate == _LOCK_NOT_AVAILABLE:
         return ClockTimeoutError(
             'Other writers held the clock of the namespace for longer than KONTRACT["CLOCK_TIMEOUT"]. Try again; if '

@@ -77,9 +77,13 @@ def single_step(write: Write) -> Step:
     return make(write.table.ns, [write], None)
 
 
-def in_place_step(ns: int, writes: list[Write], label: str | None = None) -> Step:
-    """Return the statement that writes unversioned documents of one namespace; no log takes the ``label``."""
-    params = {"ns": ns, "writes": encode(writes), "owner": get_call().owner, **_resolved(writes)}
+def in_place_step(ns: int, writes: list[Write], label: str | None = None, *, unit: Unit | None = None) -> Step:
+    """Return the statement that writes unversioned documents of one namespace; no log takes the ``label``.
+
+    ``unit`` is the one that they are part of: it knows what was taken, and which tables it creates itself.
+    """
+    taken = dict.fromkeys(unit.taken, 0) if unit else None
+    params = {"ns": ns, "writes": encode(writes, seen=taken), "owner": get_call().owner, **_resolved(writes, unit)}
     return Step(ns, versions.WRITE_IN_PLACE, params)
 
 
@@ -91,9 +95,10 @@ def take_step(table: Table, *, last: bool, label: str | None) -> Step:
     return Step(table.ns, versions.TAKE_LAST if last else versions.TAKE_FIRST, params | _author(label), locks=True)
 
 
-def _resolved(writes: list[Write]) -> dict[str, str]:
-    """Return the tables to look up again: all but kontract's own and those that the same batch creates."""
-    created = {write.id for write in writes if write.table.ptr == versions.CATALOG}
+def _resolved(writes: list[Write], unit: Unit | None = None) -> dict[str, str]:
+    """Return the tables to look up again: all but kontract's own and those that the same batch or unit creates."""
+    beside = unit.by_namespace().get(writes[0].table.ns, []) if unit else writes
+    created = {write.id for write in beside if write.table.ptr == versions.CATALOG}
     tables = {
         write.table.ptr: name
         for write in writes
@@ -152,7 +157,7 @@ def _final_steps(connection: BaseDatabaseWrapper, unit: Unit) -> Iterator[Step]:
     versioned: dict[int, list[Write]] = {}
     for ns, writes in unit.by_namespace().items():
         if in_place := [write for write in writes if not write.table.options.versioned]:
-            yield in_place_step(ns, in_place)
+            yield in_place_step(ns, in_place, unit=unit)
         if keep := [write for write in writes if write.table.options.versioned]:
             versioned[ns] = keep
     for ns in sorted(versioned.keys() | unit.flushed.keys()):
@@ -170,7 +175,7 @@ def _flush_namespace(connection: BaseDatabaseWrapper, unit: Unit, ns: int, write
         # Nothing was read yet, and under the clock nothing changes: no need for a snapshot that others can make stale.
         get_raw(connection).isolation_level = IsolationLevel.READ_COMMITTED
     if in_place := [write for write in writes if not write.table.options.versioned]:
-        run_steps(connection, [in_place_step(ns, in_place)], commit=False)
+        run_steps(connection, [in_place_step(ns, in_place, unit=unit)], commit=False)
     writes = [write for write in writes if write.table.options.versioned]
     for first in range(0, len(writes), limit):
         batch = writes[first : first + limit]
@@ -201,7 +206,7 @@ def run_steps(connection: BaseDatabaseWrapper, steps: list[Step], *, commit: boo
         message = "; ".join(_compose(connection, steps, own=own, commit=commit))
         with connection.cursor() as cursor:
             cursor.execute(message)
-            return [_read(step, row) for step, row in zip(steps, _rows(cursor.cursor), strict=True)]
+            return [_read(row) for row in _rows(cursor.cursor)]
 
 
 def _compose(connection: BaseDatabaseWrapper, steps: list[Step], *, own: bool, commit: bool) -> Iterator[str]:
@@ -250,11 +255,8 @@ def _transaction_of_its_own(connection: BaseDatabaseWrapper) -> Iterator[None]:
                 raw.autocommit = before
 
 
-def _read(step: Step, row: Sequence[Any]) -> Outcome:
-    txid, changes, extra, known = row
-    if not known:
-        names = step.params["tables"].replace("table/", "")
-        raise ConflictError(f"A logical table was dropped or made anew since it was resolved: {names}. Run it again.")
+def _read(row: Sequence[Any]) -> Outcome:
+    txid, changes, extra, _ = row
     return Outcome(txid=txid, changes=decode_changes(changes), extra=json.loads(extra) if extra else None)
 
 
@@ -267,7 +269,7 @@ def _check_seen(connection: BaseDatabaseWrapper, unit: Unit, ns: int, writes: li
         cursor.execute(f"{clock.lock(ns)}; {compose(connection, versions.STALE, params)}")
         cursor.nextset()
         stale = cursor.fetchall()
-    for write in writes:
-        unit.seen.pop(write.key, None)
     if stale:
         raise ConflictError(f"Document {stale[0][1]!r} was changed by another transaction since this one read it.")
+    for write in writes:
+        unit.seen.pop(write.key, None)

@@ -92,6 +92,13 @@ def remember(unit: Unit, table: Table, read: Mapping[str, int | None]) -> None:
             unit.seen.setdefault((table.ns, table.ptr, document_id), txid)
 
 
+def remember_taken(unit: Unit, table: Table, document_id: str, txid: int | None) -> None:
+    """Note that the transaction is to delete a document that it gave to its caller, so that nobody else gets it."""
+    remember(unit, table, {document_id: txid})
+    if txid is not None and not table.options.versioned:
+        unit.taken.add((table.ns, table.ptr, document_id))
+
+
 def source(connection: BaseDatabaseWrapper, table: Table, moment: AsOf | None = None) -> Source:
     """Return the FROM entry that shows ``table``."""
     place: dict[str, Any] = {"ns": table.ns, "ptr": table.ptr}

@@ -49,6 +49,7 @@ class Unit:
         self.layers = [Layer(None), *(Layer(sid) for sid in savepoints)]
         self.count = 0  # writes collected since the last flush, overwritten ones included
         self.seen: dict[Key, int] = {}  # txids of versions read, where PostgreSQL does not detect conflicts
+        self.taken: set[Key] = set()  # documents of unversioned tables that must still be there to be deleted
         self.flushed: dict[int, Flushed] = {}  # by namespace
         self.committed: dict[int, int] = {}  # namespace -> txid, once committed
 

@@ -195,7 +195,7 @@ _NEW_TRANSACTION = """
 _SAME_TRANSACTION = "SELECT %(txid)s::bigint AS txid, changes FROM log"
 
 
-# The tables that are still what they were when their names were resolved.
+# Whether the tables are still what they were when their names were resolved.
 _KNOWN = f"""known AS MATERIALIZED (
   SELECT count(*) = cardinality(%(tables)s::text[]) AS known FROM storage
   WHERE ns = %(ns)s AND ptr = {CATALOG} AND id = ANY(%(tables)s::text[]) AND _deleted_txid IS NULL
@@ -206,7 +206,12 @@ _LIVE_ROW = """LEFT JOIN LATERAL (
     SELECT ctid, _txid, _owner, _order, _schema, data FROM storage
     WHERE ns = %(ns)s AND ptr = w.ptr AND id = w.id AND _deleted_txid IS NULL LIMIT 1
   ) s ON true"""
-_STILL_KNOWN = "(SELECT known FROM known)"
+OUTDATED: Final = "kontract: a table or document is gone since it was looked up"
+
+
+def _check(condition: str) -> str:
+    """Return an expression that fails unless ``condition``: only an error stops the COMMIT in the same message."""
+    return f"(CASE WHEN {condition} THEN '1' ELSE '{OUTDATED}' END)::int"
 
 
 _OP = "CASE WHEN op = 'delete' THEN op WHEN tid IS NULL THEN 'insert' ELSE 'update' END"
@@ -228,8 +233,7 @@ WITH {_KNOWN}, b AS MATERIALIZED (
     s.ctid AS tid, s._txid AS old_txid, s._owner AS old_owner, s._order AS old_order, s._schema AS old_schema,
     s.data AS old_data
   FROM {batch} {_LIVE_ROW}
-  WHERE (w.op = 'set' OR s.ctid IS NOT NULL)
-    AND {_STILL_KNOWN}
+  WHERE w.op = 'set' OR s.ctid IS NOT NULL
 ), log AS ({log}
 ), t AS ({transaction}
 ), history AS (
@@ -249,7 +253,8 @@ WITH {_KNOWN}, b AS MATERIALIZED (
     coalesce(b.ord, (t.txid << 20) + b.n), b.data
   FROM b, t WHERE b.tid IS NULL
 )
-SELECT t.txid, t.changes::text, ({result})::text, k.known FROM known k LEFT JOIN t ON true"""  # noqa: S608
+SELECT t.txid, t.changes::text, ({result})::text, {_check("k.known")}
+FROM known k LEFT JOIN t ON true"""  # noqa: S608
 
 
 _MERGED = "SELECT jsonb_object_agg(id, data) FROM b WHERE op = 'merge'"
@@ -262,9 +267,9 @@ TAKE_FIRST: Final = _write(_EDGE.format(direction="ASC"), _NEW_TRANSACTION, _TAK
 TAKE_LAST: Final = _write(_EDGE.format(direction="DESC"), _NEW_TRANSACTION, _TAKEN, _LOG_OF_ONE)
 FINISH: Final = """
 UPDATE trxs SET changes = %(changes)s::jsonb, committed_at = clock_timestamp() WHERE ns = %(ns)s AND txid = %(txid)s
-RETURNING txid, NULL::text, NULL::text, true
+RETURNING txid, NULL::text, NULL::text, 1
 """
-OUTCOME_COLUMNS: Final = 4  # txid, changes, whatever was asked for, whether the tables were still known
+OUTCOME_COLUMNS: Final = 4  # txid, changes, whatever was asked for, 1
 
 STALE: Final = f"""
 SELECT w.ptr, w.id FROM {_BATCH} {_LIVE_ROW}
@@ -275,9 +280,14 @@ WHERE w.seen IS NOT NULL AND coalesce(s._txid, 0) <> w.seen ORDER BY w.n
 
 _NOW_ORDER = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
+# What was taken (``seen``) must be there, or somebody else has it.
+_ALL_TAKEN = """NOT EXISTS (
+    SELECT FROM w WHERE seen IS NOT NULL AND NOT EXISTS (SELECT FROM deleted d WHERE d.ptr = w.ptr AND d.id = w.id)
+  )"""
+
 WRITE_IN_PLACE: Final = f"""
 WITH {_KNOWN}, w AS MATERIALIZED (
-  SELECT * FROM {_BATCH} WHERE {_STILL_KNOWN} ORDER BY ptr, id
+  SELECT * FROM {_BATCH} ORDER BY ptr, id
 ), deleted AS (
   DELETE FROM storage s USING w
   WHERE w.op = 'delete' AND s.ns = %(ns)s AND s.ptr = w.ptr AND s.id = w.id AND s._deleted_txid IS NULL
@@ -302,7 +312,7 @@ SELECT NULL::bigint,
      ) o GROUP BY ptr
    ) p)::text,
   (SELECT jsonb_object_agg(id, data) FROM merged)::text,
-  {_STILL_KNOWN}
+  {_check(f"(SELECT known FROM known) AND {_ALL_TAKEN}")}
 """  # noqa: S608
 
 
@@ -310,12 +320,13 @@ def _take_in_place(direction: str) -> str:
     return f"""
 WITH {_KNOWN}, taken AS (
   DELETE FROM storage s WHERE s.ns = %(ns)s AND s.ctid = (
-    SELECT ctid FROM storage WHERE ns = %(ns)s AND ptr = %(ptr)s AND _deleted_txid IS NULL AND {_STILL_KNOWN}
+    SELECT ctid FROM storage WHERE ns = %(ns)s AND ptr = %(ptr)s AND _deleted_txid IS NULL
     ORDER BY _order {direction}, id {direction} LIMIT 1 FOR UPDATE SKIP LOCKED
   )
   RETURNING s.id, s.data, s._txid, s._owner
 )
-SELECT NULL::bigint, NULL::text, (SELECT jsonb_build_array(id, data, _txid, _owner) FROM taken)::text, {_STILL_KNOWN}
+SELECT NULL::bigint, NULL::text, (SELECT jsonb_build_array(id, data, _txid, _owner) FROM taken)::text,
+  {_check("(SELECT known FROM known)")}
 """  # noqa: S608
 
 

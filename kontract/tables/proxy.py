@@ -13,7 +13,7 @@ from kontract.exceptions import ConflictError, DocumentNotFound
 from kontract.mvcc import asynchronous
 from kontract.mvcc.flush import Outcome, take_step
 from kontract.mvcc.history import Version, read_history
-from kontract.mvcc.reading import Row, read, remember
+from kontract.mvcc.reading import Row, read, remember_taken
 from kontract.mvcc.snapshot import AsOf, Moment, as_of
 from kontract.mvcc.unit import Unit
 from kontract.mvcc.units import collect, find_unit, run_now, write_now
@@ -140,7 +140,9 @@ class TableProxy:
         text = encode(changes)
         place, connection, unit = self._writing()
         if unit is not None:
-            found = self._merge_in_unit(place, connection, unit, document_id, text)
+            found = place.look(
+                connection, lambda table: self._merge_in_unit(connection, unit, table, document_id, text)
+            )
         else:
             found = self._now(place, connection, lambda table: self._merge_now(connection, table, document_id, text))
         if found is None:
@@ -157,11 +159,7 @@ class TableProxy:
         place, connection, unit = self._writing()
         if unit is None:
             return self._now(place, connection, lambda table: self._delete_now(connection, table, document_id))
-        table = place.resolve(connection)
-        found = document_id in read(connection, table, [document_id])
-        if found:
-            collect(connection, unit, Write(table, document_id, "delete"))
-        return found
+        return place.look(connection, lambda table: self._delete_in_unit(connection, unit, table, document_id))
 
     async def adelete(self, document_id: str) -> bool:
         """See delete()."""
@@ -253,9 +251,8 @@ class TableProxy:
         return None if data is None else Document(data, id=document_id, txid=outcome.txid, owner=get_call().owner)
 
     def _merge_in_unit(
-        self, place: Place, connection: BaseDatabaseWrapper, unit: Unit, document_id: str, text: str
+        self, connection: BaseDatabaseWrapper, unit: Unit, table: Table, document_id: str, text: str
     ) -> Document | None:
-        table = place.resolve(connection)
         row = read(connection, table, [document_id]).get(document_id)
         if row is None:
             return None
@@ -267,6 +264,12 @@ class TableProxy:
         outcome = _only(write_now(connection, [Write(table, document_id, "delete")]))
         return (table.ptr, document_id) in outcome.changes
 
+    def _delete_in_unit(self, connection: BaseDatabaseWrapper, unit: Unit, table: Table, document_id: str) -> bool:
+        found = document_id in read(connection, table, [document_id])
+        if found:
+            collect(connection, unit, Write(table, document_id, "delete"))
+        return found
+
     def _take(self, *, last: bool) -> Document | None:
         place, connection, unit = self._writing()
         if unit is None:
@@ -274,7 +277,7 @@ class TableProxy:
         first: Document | None = TableQuery(place).order_by("-_order" if last else "_order").first()
         if first is not None:
             table = place.resolve(connection)
-            remember(unit, table, {first.id: first.txid})
+            remember_taken(unit, table, first.id, first.txid)
             collect(connection, unit, Write(table, first.id, "delete"))
         return first
 

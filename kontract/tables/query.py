@@ -135,10 +135,15 @@ class TableQuery:
         One snapshot, through a server-side cursor; see QuerySet.iterator() of Django for connection poolers.
         """
         connection = self._place.reading()
+        table = self._place.resolve(connection)
+        empty = True
         with query_errors(), translated():
             for row in self._queryset.values_list(*self._columns()).iterator(chunk_size=_CHUNK):
+                empty = False
                 yield self._build(row)
-        self._check(connection, self._place.resolve(connection))
+        self._check(connection, table)
+        if empty and self._place.resolve(connection, fresh=True) != table:
+            yield from self.iterator()
 
     def first(self) -> Any:
         """Return the first document, or None."""
