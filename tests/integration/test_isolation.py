@@ -316,6 +316,23 @@ def test_a_lost_update_in_a_joined_block_is_detected(people: list[Person], step:
         two.commit_atomic()
 
 
+@pytest.mark.parametrize("isolation", [None, "snapshot"])
+def test_two_transactions_do_not_take_the_same_document_of_an_unversioned_table(
+    people: list[Person], isolation: Isolation | None
+) -> None:
+    one, two, _ = people
+    env.storage.counters.set("1", {"n": 1})
+    for person in (one, two):
+        if isolation:
+            person.begin(isolation)
+        else:
+            person.begin_atomic()
+        assert person.do(lambda: env.storage.counters.shift())
+    one.commit() if isolation else one.commit_atomic()
+    with pytest.raises(ConflictError):
+        two.commit() if isolation else two.commit_atomic()
+
+
 # --- Running again ----------------------------------------------------------------------------------------------------
 
 
