@@ -106,12 +106,10 @@ def _read_arguments(request: HttpRequest) -> Arguments:
     """Return the arguments in the request's body, of which at most ``MAX_BODY_BYTES`` are read."""
     limit = get_settings().MAX_BODY_BYTES
     try:
-        announced = int(request.headers.get("Content-Length") or 0)
-        body = b"" if announced > limit else request.read(limit + 1)
+        if int(request.headers.get("Content-Length") or 0) > limit or len(body := request.read(limit + 1)) > limit:
+            raise BodyTooLargeError(f"The body is larger than {limit} bytes. Send less in one call.")
     except (ValueError, UnreadablePostError) as error:
         raise InvalidRequestError("The body could not be read to its end.") from error
-    if announced > limit or len(body) > limit:
-        raise BodyTooLargeError(f"The body is larger than {limit} bytes. Send less in one call.")
     return parse(body)
 
 

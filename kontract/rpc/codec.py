@@ -11,7 +11,15 @@ import json
 from inspect import Parameter
 from typing import Any, NotRequired, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    PydanticUndefinedAnnotation,
+    PydanticUserError,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
 from typing_extensions import TypedDict
 
 from kontract.exceptions import ConfigurationError, InvalidArgumentsError, InvalidRequestError, InvalidResultError
@@ -36,7 +44,9 @@ class Codec:
         try:
             self.arguments = _build_arguments(fields)
             self.result = _build_result(hints.get("return", Any))
-        except PydanticUserError as error:
+            self.arguments.rebuild(raise_errors=True)  # pydantic waits for names that are not defined yet; we do not
+            self.result.rebuild(raise_errors=True)
+        except (PydanticUserError, PydanticUndefinedAnnotation) as error:
             raise ConfigurationError(
                 f"An annotation of the procedure {procedure.place} cannot be validated: {error.message}"
             ) from error
@@ -44,9 +54,9 @@ class Codec:
     def _resolve_hints(self) -> dict[str, Any]:
         try:
             return get_type_hints(self._procedure.function, include_extras=True)
-        except NameError as error:
+        except (NameError, SyntaxError) as error:
             raise ConfigurationError(
-                f"An annotation of the procedure {self._procedure.place} cannot be resolved: {error}. Import the name "
+                f"An annotation of the procedure {self._procedure.place} cannot be resolved: {error}. Import its names "
                 "at the top of the module, not only while type checking."
             ) from error
 
@@ -79,7 +89,9 @@ class Codec:
     def _invalid(self, errors: list[dict[str, Any]]) -> InvalidArgumentsError:
         first = errors[0]
         path = ".".join(map(str, first["path"])) or "arguments"
-        return InvalidArgumentsError(f"{self._procedure.name}() cannot take {path}: {first['message']}.", errors)
+        return InvalidArgumentsError(
+            f"{self._procedure.name}() cannot take {path}: {first['message'].rstrip('.')}.", errors
+        )
 
     def encode(self, result: object) -> bytes:
         """Return the JSON text of ``{"result": result}``.

@@ -9,6 +9,7 @@ from inspect import Parameter, Signature
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from asgiref.sync import iscoroutinefunction
+from pydantic.fields import FieldInfo
 
 from kontract.conf import Isolation
 from kontract.exceptions import ConfigurationError
@@ -106,4 +107,9 @@ def _check_parameter(parameter: Parameter, place: str) -> None:
         raise ConfigurationError(
             f"The parameter {parameter.name!r} of the procedure {place} has no annotation, so what clients send could "
             f"not be validated. Annotate it; typing.Any takes every JSON value."
+        )
+    if isinstance(parameter.default, FieldInfo):
+        raise ConfigurationError(
+            f"The parameter {parameter.name!r} of the procedure {place} has Field(...) as its default, which the "
+            "function would get as it is. Write it into the annotation: Annotated[..., Field(...)]."
         )

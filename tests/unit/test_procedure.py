@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from django.core.checks import Error
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from kontract import backend, checks
 from kontract.exceptions import ConfigurationError, ProcedureNotFound
@@ -42,6 +44,7 @@ def test_discovery_has_found_the_procedures_under_their_names() -> None:
 def star_args(*values: int) -> None: ...
 def star_kwargs(**values: int) -> None: ...
 def bare(value) -> None: ...  # type: ignore[no-untyped-def]
+def field_default(value: int = Field(gt=3)) -> None: ...
 def generator() -> Iterator[int]:
     yield 1
 
@@ -59,6 +62,7 @@ async def async_generator() -> AsyncIterator[int]:
             bare,
             r"^The parameter 'value' of the procedure tests\.unit\.test_procedure\.bare \(.*test_procedure.py, line",
         ),
+        (field_default, r"has Field\(\.\.\.\) as its default"),
         (generator, r"generator yields, but a call has one result\. Return a list\.$"),
         (async_generator, r"yields"),
         (int, r"decorates functions, and <class 'int'> is none"),
@@ -74,6 +78,10 @@ def test_what_cannot_be_called_over_json_is_refused(function: Any, message: str)
 def test_a_name_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(ConfigurationError, match=r"cannot name the procedure tests\.unit.*name=\"\.\.\.\""):
         make(test_a_name_that_is_none_is_refused, name)
+
+
+class Incomplete(TypedDict):
+    value: "Elsewhere"  # type: ignore[name-defined] # noqa: F821
 
 
 def one() -> None: ...
@@ -103,15 +111,16 @@ def test_an_unknown_name_is_not_found() -> None:
 
 def test_the_check_finds_annotations_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     def unresolved(value: "Nowhere") -> None: ...  # type: ignore[name-defined] # noqa: F821
+    def incomplete(value: Incomplete) -> None: ...
+    def malformed(value: "list[") -> None: ...  # type: ignore[valid-type] # noqa: F722
     def unknown(value: int) -> Registry: ...  # type: ignore[empty-body]
 
     procedures = Registry()
-    for number, function in enumerate((describe_values.function, unresolved, unknown)):
+    for number, function in enumerate((describe_values.function, unresolved, incomplete, malformed, unknown)):
         procedures.register(make(function, f"procedure{number}"))
     monkeypatch.setattr(checks, "registry", procedures)
-    first, second = checks.check_procedures()
-    assert first.id == second.id == "kontract.E004"
-    assert isinstance(first, Error)
-    assert "name 'Nowhere' is not defined. Import the name at the top" in first.msg
-    assert "unknown" in second.msg
-    assert "Registry" in second.msg
+    found = checks.check_procedures()
+    assert {(type(message), message.id) for message in found} == {(Error, "kontract.E004")}
+    expected = ["'Nowhere' is not defined. Import its names at the top", "'Elsewhere' is not", "list[", "Registry"]
+    for message, words in zip(found, expected, strict=True):
+        assert words in message.msg
