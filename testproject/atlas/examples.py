@@ -19,9 +19,12 @@ class Example:
 
     def curl(self, root: str) -> str:
         """Return the command line; ``root`` is the URL of the demo's page, which ends in a slash."""
-        words = ["curl", "-iw" if self.shows_headers else "-w", r"\n", "-H", "Content-Type: application/json"]
-        body = json.dumps({"kwargs": self.kwargs}, ensure_ascii=False)
-        return shlex.join([*words, f"{root}kontract/rpc/{self.procedure}", "-d", body])
+        options = "-iw" if self.shows_headers else "-w"  # after the response, write the newline that JSON lacks
+        body = shlex.quote(json.dumps({"kwargs": self.kwargs}, ensure_ascii=False))
+        return (
+            f"curl {options} '\\n' {root}kontract/rpc/{self.procedure} \\\n"
+            f"  -H 'Content-Type: application/json' -d {body}"
+        )
 
 
 def get_examples() -> list[Example]:

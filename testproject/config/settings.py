@@ -17,6 +17,7 @@ ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
 USE_TZ = True
+TIME_ZONE = "UTC"
 
 # An embedded PostgreSQL, unless KONTRACT_DATABASE_URL or libpq's PG* variables name a server.
 DATABASES = {

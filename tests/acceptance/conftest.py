@@ -62,9 +62,8 @@ def _wait_for(port: int, process: "subprocess.Popen[bytes]", output: Path) -> No
     pytest.fail(f"The server did not start:\n{output.read_text()}")
 
 
-@pytest.fixture
-def port() -> int:
-    """A port that is free."""
+def find_free_port() -> int:
+    """Return a port that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         found: int = probe.getsockname()[1]

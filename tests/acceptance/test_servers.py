@@ -9,19 +9,29 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import Demo
+from tests.acceptance.conftest import Demo, find_free_port
+
+
+@pytest.fixture(scope="session")
+def wsgi(loaded: Demo) -> Iterator[int]:
+    """The port of Django's development server."""
+    port = find_free_port()
+    with loaded.serve(port, "manage.py", "runserver", "--noreload", str(port)):
+        yield port
+
+
+@pytest.fixture(scope="session")
+def asgi(loaded: Demo) -> Iterator[int]:
+    """The port of uvicorn."""
+    port = find_free_port()
+    with loaded.serve(port, "-m", "uvicorn", "--port", str(port), "--lifespan", "off", "config.asgi:application"):
+        yield port
 
 
 @pytest.fixture(params=["wsgi", "asgi"])
-def server(request: pytest.FixtureRequest, loaded: Demo, port: int) -> Iterator[str]:
+def server(request: pytest.FixtureRequest) -> str:
     """The URL under which procedures are called."""
-    address = f"127.0.0.1:{port}"
-    commands = {
-        "wsgi": ["manage.py", "runserver", "--noreload", address],
-        "asgi": ["-m", "uvicorn", "--port", str(port), "--lifespan", "off", "config.asgi:application"],
-    }
-    with loaded.serve(port, *commands[request.param]):
-        yield f"http://{address}/kontract/rpc/"
+    return f"http://127.0.0.1:{request.getfixturevalue(request.param)}/kontract/rpc/"
 
 
 def call(server: str, name: str, body: bytes) -> tuple[int, Any, dict[str, str]]:
