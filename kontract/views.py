@@ -117,7 +117,7 @@ def _refuse(request: HttpRequest, error: Exception, txid: int | None) -> HttpRes
     """Return the problem that ``error`` is, and log what the client is not told."""
     problem = describe(error)
     if problem.is_our_fault:
-        logger.error("A call failed: %s", request.path, exc_info=error, extra={"request": request})
+        logger.error("A call failed: %r", request.path, exc_info=error, extra={"request": request})
     response = _respond(problem.encode(), txid, status=problem.status, content_type=CONTENT_TYPE)
     if isinstance(error, MethodNotAllowedError):
         response["Allow"] = "POST"

@@ -38,7 +38,7 @@ class Codec:
         self._procedure = procedure
         parameters = signature(procedure.function).parameters.values()
         self._positional = [p.name for p in parameters if p.kind is not Parameter.KEYWORD_ONLY]
-        self._positional_only = [p.name for p in parameters if p.kind is Parameter.POSITIONAL_ONLY]
+        self._positional_only = {p.name: p.default for p in parameters if p.kind is Parameter.POSITIONAL_ONLY}
         hints = self._resolve_hints()
         fields = {p.name: hints[p.name] if p.default is p.empty else NotRequired[hints[p.name]] for p in parameters}
         try:
@@ -63,7 +63,7 @@ class Codec:
     def decode(self, arguments: Arguments) -> tuple[list[Any], dict[str, Any]]:
         """Return the positional and keyword arguments to call the function with.
 
-        Raises ``InvalidArgumentsError``.
+        Raises ``InvalidArgumentsError``, and ``InvalidRequestError`` for text that is not Unicode.
         """
         try:
             text = json.dumps(self._name(arguments), ensure_ascii=False).encode()
@@ -83,8 +83,8 @@ class Codec:
         return arguments.kwargs | dict(zip(self._positional, arguments.args, strict=False))
 
     def _bind(self, values: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-        """Separate what the function takes by position only."""
-        return [values.pop(name) for name in self._positional_only if name in values], values
+        """Separate what the function takes by position only, where no default can be left out before another one."""
+        return [values.pop(name, default) for name, default in self._positional_only.items()], values
 
     def _invalid(self, errors: list[dict[str, Any]]) -> InvalidArgumentsError:
         first = errors[0]
@@ -121,7 +121,12 @@ def _build_result(annotation: Any) -> TypeAdapter[BaseModel]:
 
 def _explain(error: ValidationError) -> list[dict[str, Any]]:
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    return [{"path": list(e["loc"]), "message": e["msg"], "type": e["type"]} for e in found[:_SHOWN]]
+    return [{"path": _shorten(e["loc"]), "message": e["msg"], "type": e["type"]} for e in found[:_SHOWN]]
+
+
+def _shorten(path: tuple[int | str, ...]) -> list[int | str]:
+    """Return a path that is not much longer than the client's own names for things should be."""
+    return [part[:100] if isinstance(part, str) else part for part in path]
 
 
 @functools.cache

@@ -231,6 +231,20 @@ def test_parameters_are_bound_by_kind_and_defaults_left_to_the_function() -> Non
     assert codec.decode(Arguments(kwargs={"digits": 2, "dividend": 7})) == ([7], {"digits": 2})
 
 
+def test_a_default_before_a_given_argument_keeps_its_place() -> None:
+    def procedure(first: int = 1, second: int = 2, /) -> None: ...
+
+    codec = Codec(Procedure(name="x", function=procedure))
+    assert codec.decode(Arguments(kwargs={"second": 5})) == ([1, 5], {})
+    assert codec.decode(Arguments()) == ([1, 2], {})
+
+
+def test_an_error_does_not_repeat_all_that_was_sent() -> None:
+    with pytest.raises(InvalidArgumentsError) as caught:
+        make(int).decode(Arguments(kwargs={"value": 1, "x" * 10_000: 1}))
+    assert caught.value.errors[0]["path"] == ["x" * 100]
+
+
 def test_parameters_may_have_any_name() -> None:
     def procedure(_id: int, copy: int, json: int, model_config: int, self: int) -> None: ...
 
