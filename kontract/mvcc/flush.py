@@ -197,11 +197,14 @@ def _finish_step(ns: int, flushed: Flushed) -> Step:
 def run_steps(connection: BaseDatabaseWrapper, steps: list[Step], *, commit: bool) -> list[Outcome]:
     """Run ``steps`` in one round trip, followed by COMMIT if ``commit``, and return their outcomes.
 
+    Where nothing of the caller's was begun they are a transaction of their own, READ COMMITTED: under the clock nothing
+    that they see changes.
+
     Raises ``ConflictError`` if a table was dropped or made anew since its name was resolved.
     """
     if not steps:
         return []
-    own = commit and is_idle(connection)  # nothing of the caller's was begun: the flush is all of the transaction
+    own = commit and is_idle(connection) and not _begins_serializable(connection)
     with translated(), _transaction_of_its_own(connection) if own else nullcontext():
         message = "; ".join(_compose(connection, steps, own=own, commit=commit))
         with connection.cursor() as cursor:
@@ -236,6 +239,16 @@ def _rows(cursor: Cursor[Any]) -> Iterator[Any]:
         if cursor.pgresult is not None and cursor.pgresult.nfields == versions.OUTCOME_COLUMNS:
             yield cursor.fetchone()
         more = cursor.nextset()
+
+
+def _begins_serializable(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether psycopg is about to begin a SERIALIZABLE transaction.
+
+    PostgreSQL must know of those that only write, too, or others may see them in an order that cannot be:
+    https://www.postgresql.org/docs/current/transaction-iso.html#XACT-SERIALIZABLE
+    """
+    raw = get_raw(connection)
+    return not raw.autocommit and raw.isolation_level == IsolationLevel.SERIALIZABLE
 
 
 @contextmanager

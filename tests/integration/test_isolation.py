@@ -215,13 +215,17 @@ def test_g2_a_phantom_needs_serializable(people: list[Person], isolation: Isolat
     assert len(stored()) == (4 if isolation == "snapshot" else 3)
 
 
-def test_g2_a_reader_makes_two_writers_inconsistent(people: list[Person], isolation: Isolation) -> None:
+@pytest.mark.parametrize("blind", [False, True])
+def test_g2_a_reader_makes_two_writers_inconsistent(people: list[Person], isolation: Isolation, blind: bool) -> None:
     """The read-only transaction anomaly: Fekete, O'Neil, O'Neil, SIGMOD Record 33(3), 2004."""
     one, two, three = people
     one.begin(isolation)
     assert (one.read("1"), one.read("2")) == (10, 20)
     two.begin(isolation)
-    two.add("2", 5)
+    if blind:
+        two.write("2", 25)
+    else:
+        two.add("2", 5)
     assert two.try_commit()
     three.begin(isolation)
     assert (three.read("1"), three.read("2")) == (10, 25)
