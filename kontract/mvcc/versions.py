@@ -69,7 +69,7 @@ CREATE TABLE storage (
   data          jsonb NOT NULL
 ) WITH (fillfactor = 85);
 CREATE UNIQUE INDEX storage_live ON storage (ns, ptr, id) WHERE _deleted_txid IS NULL;
-CREATE INDEX storage_order ON storage (ns, ptr, _order) WHERE _deleted_txid IS NULL;
+CREATE INDEX storage_order ON storage (ns, ptr, _order) WHERE _deleted_txid IS NULL AND _order IS NOT NULL;
 CREATE INDEX storage_history ON storage (ns, ptr, id, _deleted_txid) WHERE _deleted_txid IS NOT NULL;
 """
 
@@ -183,7 +183,7 @@ _ONE = (
 
 _EDGE = """
   (SELECT 0 AS n, ptr, id, 'delete' AS op, NULL::jsonb AS data, NULL::text AS owner, NULL::bigint AS ord
-   FROM storage WHERE ns = %(ns)s AND ptr = %(ptr)s AND _deleted_txid IS NULL
+   FROM storage WHERE ns = %(ns)s AND ptr = %(ptr)s AND _deleted_txid IS NULL AND _order IS NOT NULL
    ORDER BY _order {direction}, id {direction} LIMIT 1) AS w"""
 
 _NEW_TRANSACTION = """
@@ -320,7 +320,8 @@ def _take_in_place(direction: str) -> str:
     return f"""
 WITH {_KNOWN}, taken AS (
   DELETE FROM storage s WHERE s.ns = %(ns)s AND s.ctid = (
-    SELECT ctid FROM storage WHERE ns = %(ns)s AND ptr = %(ptr)s AND _deleted_txid IS NULL
+    SELECT ctid FROM storage
+    WHERE ns = %(ns)s AND ptr = %(ptr)s AND _deleted_txid IS NULL AND _order IS NOT NULL
     ORDER BY _order {direction}, id {direction} LIMIT 1 FOR UPDATE SKIP LOCKED
   )
   RETURNING s.id, s.data, s._txid, s._owner

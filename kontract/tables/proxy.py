@@ -307,8 +307,8 @@ class Storage:
     __slots__ = ()
 
     def __getattr__(self, name: str) -> TableProxy:
-        if name.startswith("__") and name.endswith("__"):
-            raise AttributeError(name)
+        if name.startswith("_"):  # Python's and its tools' own
+            raise AttributeError(f'Write env.storage["{name}"] for a table whose name begins with "_".')
         return TableProxy(name)
 
     def __getitem__(self, name: str) -> TableProxy:
