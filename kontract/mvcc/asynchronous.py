@@ -8,6 +8,7 @@ and tasks wait for each other.  A task started inside the block belongs to the t
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar, Token
 from typing import ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
@@ -58,6 +59,20 @@ def _get_lock() -> asyncio.Lock:
 async def run(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call ``function`` in the thread that owns the connection; the caller is inside the gate."""
     return await sync_to_async(function, thread_sensitive=True)(*args, **kwargs)
+
+
+async def finish(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """See run(); a caller that is cancelled waits for the end, so that what began or ended a transaction has."""
+    task = asyncio.ensure_future(run(function, *args, **kwargs))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # nobody else will ask for it
+        raise
 
 
 async def call(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -57,7 +57,12 @@ def reversing_writes(connection: BaseDatabaseWrapper, ns: int, txid: int, tables
     Raises ``TransactionNotFound``, ``UndoConflictError`` where a later transaction touched one of its documents or a
     table is gone, and ``SnapshotTooOldError`` where vacuum has removed what was there before.
     """
-    changes = {key: op for key, op in find_changes(connection, ns, txid).items() if key[0] != versions.CATALOG}
+    found = find_changes(connection, ns, txid)
+    changes = {key: op for key, op in found.items() if key[0] != versions.CATALOG}
+    if found and not changes:
+        raise UndoConflictError(
+            f"Transaction {txid} created a logical table or a namespace, which undo leaves alone. Drop it instead."
+        )
     documents = [{"n": n, "ptr": ptr, "id": document_id} for n, (ptr, document_id) in enumerate(changes)]
     rows = fetch_all(connection, versions.UNDO, {"ns": ns, "txid": txid, "documents": json.dumps(documents)})
     _refuse_conflicts(rows, changes, txid, tables)

@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 _LEVELS = {"snapshot": IsolationLevel.REPEATABLE_READ, "serializable": IsolationLevel.SERIALIZABLE}
 _STRENGTH = {"joined": 0, "snapshot": 1, "serializable": 2}
-_FIRST_PAUSE = 0.005  # seconds
+_FIRST_PAUSE = 0.02  # seconds: a few transactions long, so that those who collided once do not again
 
 
 class Transaction:
@@ -94,16 +94,19 @@ class Transaction:
     async def __aenter__(self) -> "Transaction":
         self._gate = await asynchronous.enter()
         try:
-            return await asynchronous.run(self.__enter__)
-        except BaseException:
-            self._gate.leave()
+            return await asynchronous.finish(self.__enter__)
+        except BaseException as error:
+            try:
+                await asynchronous.finish(self.__exit__, type(error), error, None)
+            finally:
+                self._gate.leave()
             raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            await asynchronous.run(self.__exit__, kind, error, traceback)
+            await asynchronous.finish(self.__exit__, kind, error, traceback)
         finally:
             cast(asynchronous.Gate, self._gate).leave()
 

@@ -126,6 +126,7 @@ def _hook(connection: BaseDatabaseWrapper) -> None:
 
 
 def _on_commit(connection: BaseDatabaseWrapper, original: Callable[[], None]) -> None:
+    connection.validate_no_atomic_block()
     unit = _peek(connection)
     _units.pop(connection, None)
     if unit is not None:
@@ -146,6 +147,7 @@ def _abandon(connection: BaseDatabaseWrapper) -> None:
 
 
 def _on_rollback(connection: BaseDatabaseWrapper, original: Callable[[], None]) -> None:
+    connection.validate_no_atomic_block()
     _units.pop(connection, None)
     rolled_back.send(sender=None, using=connection.alias)
     original()
