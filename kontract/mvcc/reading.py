@@ -13,7 +13,7 @@ from kontract.mvcc.errors import translated
 from kontract.mvcc.snapshot import AsOf, check_intact
 from kontract.mvcc.unit import Unit
 from kontract.mvcc.units import find_unit
-from kontract.mvcc.writes import Table, encode_overlay
+from kontract.mvcc.writes import Table, encode
 
 
 class Row(NamedTuple):
@@ -109,5 +109,5 @@ def source(connection: BaseDatabaseWrapper, table: Table, moment: AsOf | None = 
     if unit is None or not (collected := unit.of_table(table)):
         return Source(versions.SOURCE_LIVE, place)
     kept = [write for write in collected.values() if write.data is not None]
-    overlay = {"hidden": list(collected), "writes": encode_overlay(kept, get_call().owner)}
+    overlay = {"hidden": list(collected), "writes": encode(kept), "owner": get_call().owner}
     return Source(versions.SOURCE_OVERLAY, place | overlay)

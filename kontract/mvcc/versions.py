@@ -128,11 +128,23 @@ GET_AS_OF: Final = _as_of("id, data, _txid, _owner", " AND id = ANY(%(ids)s)")
 # FROM entries: a subselect with the columns of ``storage``, which PostgreSQL flattens.
 SOURCE_LIVE: Final = _live(_LIVE_COLUMNS)
 SOURCE_AS_OF: Final = _as_of(_LIVE_COLUMNS)
-SOURCE_OVERLAY: Final = (
-    SOURCE_LIVE + " AND id <> ALL(%(hidden)s) "
-    "UNION ALL SELECT %(ns)s::int, %(ptr)s::int, w.id, NULL::bigint, NULL::bigint, w.owner, w.ord, 1, w.data "
-    "FROM jsonb_to_recordset(%(writes)s::jsonb) AS w(id text, owner text, ord bigint, data jsonb)"
+
+# What a transaction has collected.
+_BATCH = (
+    "jsonb_to_recordset(%(writes)s::jsonb) "
+    "AS w(n int, ptr int, id text, op text, data jsonb, owner text, ord bigint, seen bigint)"
 )
+# One index probe for each row of the batch: LIMIT keeps the planner from joining with the whole table instead.
+_LIVE_ROW = """LEFT JOIN LATERAL (
+    SELECT ctid, _txid, _owner, _order, _schema, data FROM storage
+    WHERE ns = %(ns)s AND ptr = w.ptr AND id = w.id AND _deleted_txid IS NULL LIMIT 1
+  ) s ON true"""
+
+# A document that is overwritten keeps its owner and its place; new ones come last, after every order there can be.
+SOURCE_OVERLAY: Final = f"""{SOURCE_LIVE} AND id <> ALL(%(hidden)s)
+UNION ALL SELECT %(ns)s::int, %(ptr)s::int, w.id, NULL::bigint, NULL::bigint, coalesce(w.owner, s._owner, %(owner)s),
+  coalesce(w.ord, s._order, (1::bigint << 62) + w.n), coalesce(s._schema, 1), w.data
+FROM {_BATCH} {_LIVE_ROW}"""  # noqa: S608
 
 HISTORY: Final = """
 SELECT s._txid, s._deleted_txid, s._owner, s.data, t.committed_at, t.owner, t.label
@@ -171,11 +183,6 @@ LATEST: Final = "SELECT txid FROM trxs WHERE ns = %(ns)s AND status = 1 ORDER BY
 
 # --- Writing ---------------------------------------------------------------------------------------------------------
 
-_BATCH = (
-    "jsonb_to_recordset(%(writes)s::jsonb) "
-    "AS w(n int, ptr int, id text, op text, data jsonb, owner text, ord bigint, seen bigint)"
-)
-
 _ONE = (
     "(SELECT 0 AS n, %(ptr)s::int AS ptr, %(id)s::text AS id, %(op)s::text AS op, %(data)s::jsonb AS data, "
     "%(owned)s::text AS owner, %(ord)s::bigint AS ord) w"
@@ -201,11 +208,6 @@ _KNOWN = f"""known AS MATERIALIZED (
   WHERE ns = %(ns)s AND ptr = {CATALOG} AND id = ANY(%(tables)s::text[]) AND _deleted_txid IS NULL
     AND (data ->> 'ptr')::int = ANY(%(ptrs)s::int[])
 )"""  # noqa: S608
-# One index probe for each row of the batch: LIMIT keeps the planner from joining with the whole table instead.
-_LIVE_ROW = """LEFT JOIN LATERAL (
-    SELECT ctid, _txid, _owner, _order, _schema, data FROM storage
-    WHERE ns = %(ns)s AND ptr = w.ptr AND id = w.id AND _deleted_txid IS NULL LIMIT 1
-  ) s ON true"""
 OUTDATED: Final = "kontract: a table or document is gone since it was looked up"
 
 

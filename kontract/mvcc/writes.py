@@ -72,17 +72,6 @@ def as_params(write: Write) -> dict[str, Any]:
     }
 
 
-def encode_overlay(writes: Iterable[Write], owner: str) -> str:
-    """Return collected documents as the JSON array that the overlay's FROM entry unpacks."""
-    last = 1 << 62  # after every order that a committed document can have
-    rows = [
-        f'{{"id":{json.dumps(write.id)},"owner":{json.dumps(owner if write.owner is None else write.owner)},'
-        f'"ord":{last + n if write.order is None else write.order},"data":{write.data}}}'
-        for n, write in enumerate(writes)
-    ]
-    return f"[{','.join(rows)}]"
-
-
 def decode_changes(text: str | None) -> Changes:
     """Return the changes that a log entry's JSON text lists."""
     return {
