@@ -3,11 +3,9 @@
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from io import StringIO
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 
 import kontract
 from kontract import env, tables
@@ -20,11 +18,6 @@ from tests.processes import Report, Worker
 pytestmark = pytest.mark.usefixtures("consistent")
 
 WRITERS, WRITES = 8, 30
-
-
-@pytest.fixture
-def _declared() -> None:
-    call_command("kontract_migrate", stdout=StringIO())
 
 
 def write(report: Report, name: str) -> None:
@@ -63,7 +56,7 @@ def follow(report: Report, last: int, expected: int) -> None:
 
 
 @pytest.mark.parametrize("durability", ["strict", "group"])
-@pytest.mark.usefixtures("_declared")
+@pytest.mark.usefixtures("declared")
 def test_writers_lose_nothing_and_a_reader_of_the_feed_misses_nothing(settings: Any, durability: str) -> None:
     settings.KONTRACT = {**settings.KONTRACT, "DURABILITY": durability}
     start = read_feed(0)[-1]
@@ -99,7 +92,7 @@ def move_all(report: Report, source: str, target: str) -> None:
 
 
 @pytest.mark.parametrize("table", ["orders", "counters"], ids=["versioned", "unversioned"])
-@pytest.mark.usefixtures("_declared")
+@pytest.mark.usefixtures("declared")
 def test_a_queue_gives_each_item_once(table: str) -> None:
     with ExitStack() as stack:
         workers = [stack.enter_context(Worker(push_and_shift, table, f"w{n}", 25)) for n in range(WRITERS)]
@@ -109,7 +102,7 @@ def test_a_queue_gives_each_item_once(table: str) -> None:
 
 
 @pytest.mark.parametrize(("source", "target"), [("orders", "counters"), ("counters", "orders")])
-@pytest.mark.usefixtures("_declared")
+@pytest.mark.usefixtures("declared")
 def test_an_item_taken_in_a_transaction_is_taken_once(source: str, target: str) -> None:
     for n in range(40):
         env.storage[source].push({"item": n})

@@ -67,11 +67,10 @@ def wait_for_end_of(worker: Worker) -> None:
     raise AssertionError("the backend outlives its client")
 
 
-@pytest.mark.usefixtures("consistent")
+@pytest.mark.usefixtures("consistent", "declared")
 @pytest.mark.parametrize("flush_limit", [10_000, 2], ids=["one message", "several messages"])
 def test_killed_writers(durability: Durability, flush_limit: int, settings: Any) -> None:
     settings.KONTRACT = {**settings.KONTRACT, "FLUSH_LIMIT": flush_limit}
-    call_command("kontract_migrate", stdout=StringIO())  # else the first writers conflict in making the tables
     with ExitStack() as stack:
         workers = {f"w{n}": stack.enter_context(Worker(write_for_ever, f"w{n}")) for n in range(5)}
         for worker in workers.values():
