@@ -11,6 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from kontract.exceptions import SnapshotTooOldError, TransactionNotFound, UndoConflictError
 from kontract.mvcc import versions
 from kontract.mvcc.connections import fetch_all
+from kontract.mvcc.snapshot import check_versioned
 from kontract.mvcc.writes import Changes, Table, Write, decode_changes
 
 
@@ -32,7 +33,8 @@ class Version:
 
 
 def read_history(connection: BaseDatabaseWrapper, table: Table, document_id: str) -> list[Version]:
-    """Return the versions of a document, newest first."""
+    """Return the versions of a document, newest first.  Raises ``NotVersionedError``."""
+    check_versioned(table)
     rows = fetch_all(connection, versions.HISTORY, {"ns": table.ns, "ptr": table.ptr, "id": document_id})
     return [
         Version(

@@ -6,11 +6,10 @@ from typing import Any, NamedTuple
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kontract.context import get_call
-from kontract.exceptions import NotVersionedError
 from kontract.mvcc import versions
 from kontract.mvcc.connections import fetch_all
 from kontract.mvcc.errors import translated
-from kontract.mvcc.snapshot import AsOf, check_intact
+from kontract.mvcc.snapshot import AsOf, check_intact, check_versioned
 from kontract.mvcc.unit import Unit
 from kontract.mvcc.units import find_unit
 from kontract.mvcc.writes import Table, encode
@@ -61,8 +60,7 @@ def _read_past(connection: BaseDatabaseWrapper, table: Table, ids: list[str], mo
 
 def resolve_moment(connection: BaseDatabaseWrapper, table: Table, moment: AsOf) -> int:
     """Return the snapshot that ``moment`` means for ``table``.  Raises ``NotVersionedError``."""
-    if not table.options.versioned:
-        raise NotVersionedError(f"The table {table.name!r} is unversioned: it has no past. Declare it versioned.")
+    check_versioned(table)
     return moment.resolve(connection, table.ns)
 
 

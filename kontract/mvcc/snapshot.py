@@ -11,7 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kontract.conf import get_settings
 from kontract.context import get_call
-from kontract.exceptions import InvalidSnapshotError, SnapshotTooOldError
+from kontract.exceptions import InvalidSnapshotError, NotVersionedError, ReadOnlyError, SnapshotTooOldError
 from kontract.mvcc import clock, versions
 from kontract.mvcc.connections import fetch_all, fetch_one
 from kontract.mvcc.writes import Table
@@ -80,6 +80,7 @@ def _checked(moment: Moment) -> Moment:
 
 def _resolve(connection: BaseDatabaseWrapper, ns: int, moment: Moment) -> int:
     if isinstance(moment, int):
+        _check_happened(connection, ns, moment)
         return moment
     if isinstance(moment, str):
         return _find_pinned(connection, ns, moment)
@@ -88,6 +89,24 @@ def _resolve(connection: BaseDatabaseWrapper, ns: int, moment: Moment) -> int:
         raise InvalidSnapshotError(f"{moment.isoformat()} has not come yet by the database server's clock.")
     found: int = txid
     return found
+
+
+def _check_happened(connection: BaseDatabaseWrapper, ns: int, txid: int) -> None:
+    """Raise unless the transaction is over before anything is read: it might commit between a read and its check."""
+    if txid > (clock.last_seen(connection.alias, ns) or 0) and txid > (latest := clock.latest(connection, ns)):
+        raise InvalidSnapshotError(f"Snapshot {txid} has not come yet: the last transaction is {latest}.")
+
+
+def check_writable() -> None:
+    """Raise ``ReadOnlyError`` in an ``as_of`` block."""
+    if _current.get() is not None:
+        raise ReadOnlyError("This block looks at the past, which cannot be changed. Write outside of as_of().")
+
+
+def check_versioned(table: Table) -> None:
+    """Raise ``NotVersionedError`` unless the table has a past."""
+    if not table.options.versioned:
+        raise NotVersionedError(f"The table {table.name!r} is unversioned: it has no past. Declare it versioned.")
 
 
 def check_intact(connection: BaseDatabaseWrapper, table: Table, snapshot: int) -> None:

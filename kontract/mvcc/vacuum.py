@@ -97,7 +97,7 @@ def remove(connection: BaseDatabaseWrapper, plan: Plan, *, batch: int) -> Iterat
 
 
 def remove_log(connection: BaseDatabaseWrapper, ns: int, horizon: int, *, batch: int) -> Iterator[int]:
-    """Remove expired pins, and log entries up to ``horizon`` (but never the last one); yield as ``remove`` does."""
+    """Remove expired pins, and log entries before ``horizon``, which tells its time; yield as ``remove`` does."""
     with connection.cursor() as cursor:
         removed = batch
         while removed == batch:

@@ -423,8 +423,7 @@ REMOVE_LOG: Final = """
 WITH gone AS (
   SELECT txid FROM trxs WHERE ns = %(ns)s AND (
     (status = 2 AND expires_at <= now())
-    OR (status = 1 AND txid <= %(horizon)s
-        AND txid < (SELECT max(p.txid) FROM trxs p WHERE p.ns = %(ns)s AND p.status = 1))
+    OR (status = 1 AND txid < %(horizon)s)
   ) ORDER BY txid LIMIT %(batch)s
 ), removed AS (
   DELETE FROM trxs t USING gone WHERE t.ns = %(ns)s AND t.txid = gone.txid

@@ -21,6 +21,7 @@ from kontract.mvcc import versions
 from kontract.mvcc.connections import fetch_all, get_alias, get_connection
 from kontract.mvcc.flush import catalog_id
 from kontract.mvcc.reading import read
+from kontract.mvcc.snapshot import check_writable
 from kontract.mvcc.transaction import run_transaction
 from kontract.mvcc.units import collect, find_unit, rolled_back
 from kontract.mvcc.writes import Table, Write
@@ -88,6 +89,7 @@ def create(name: str, *, versioned: bool = True, retention_days: float | None = 
 
     Raises ``TableExistsError`` and ``InvalidNameError``.
     """
+    check_writable()
     connection, ns = locate(using)
     _create(connection, ns, name, TableOptions(versioned=versioned, retention_days=retention_days))
 
@@ -111,6 +113,7 @@ def drop(name: str, *, using: str | None = None) -> None:
 
     Raises ``TableNotFound``.
     """
+    check_writable()
     connection, ns = locate(using)
 
     def write() -> None:

@@ -18,6 +18,7 @@ def undo(txid: int, *, using: str | None = None) -> int | None:
     Raises ``TransactionNotFound``; ``UndoConflictError`` (with ``documents``) where later transactions touched the same
     documents; ``SnapshotTooOldError`` where vacuum has removed what was there before.
     """
+    snapshot.check_writable()
     connection, ns = locate(using)
 
     def write() -> None:
