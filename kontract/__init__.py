@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from kontract.mvcc.transaction import transactional as transactional
     from kontract.rpc.registry import backend as backend
     from kontract.tables.documents import Document as Document
+    from kontract.tables.env import env as env
     from kontract.tables.past import apin_snapshot as apin_snapshot
     from kontract.tables.past import aundo as aundo
     from kontract.tables.past import aunpin_snapshot as aunpin_snapshot
     from kontract.tables.past import pin_snapshot as pin_snapshot
     from kontract.tables.past import undo as undo
     from kontract.tables.past import unpin_snapshot as unpin_snapshot
-    from kontract.tables.proxy import env as env
 
 __version__ = "0.1.0"
 
@@ -34,7 +34,7 @@ _PUBLIC = {
     "aunpin_snapshot": "kontract.tables.past",
     "backend": "kontract.rpc.registry",
     "ctx": "kontract.context",
-    "env": "kontract.tables.proxy",
+    "env": "kontract.tables.env",
     "namespace": "kontract.context",
     "pin_snapshot": "kontract.tables.past",
     "transaction": "kontract.mvcc.transaction",

@@ -18,23 +18,14 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import Cursor, IsolationLevel
 
 from kontract.conf import get_settings
-from kontract.context import get_call
 from kontract.exceptions import ConflictError
 from kontract.mvcc import clock, versions
 from kontract.mvcc.connections import get_raw, is_idle
 from kontract.mvcc.errors import translated
 from kontract.mvcc.prepared import compose
+from kontract.mvcc.steps import Step, finish_step, in_place_step, write_step
 from kontract.mvcc.unit import Flushed, Unit
-from kontract.mvcc.writes import (
-    Changes,
-    Table,
-    Write,
-    as_params,
-    combine_changes,
-    decode_changes,
-    encode,
-    encode_changes,
-)
+from kontract.mvcc.writes import Changes, Write, combine_changes, decode_changes, encode
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,82 +35,6 @@ class Outcome:
     txid: int | None = None
     changes: Changes = field(default_factory=dict)
     extra: Any = None
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One statement of a flush, whose row becomes an ``Outcome``."""
-
-    ns: int
-    sql: str
-    params: dict[str, Any]
-    locks: bool = False
-
-
-def write_step(ns: int, writes: list[Write], label: str | None, *, flushed: Flushed | None = None) -> Step:
-    """Return the statement that writes versioned documents of one namespace.
-
-    The tables are looked up again in the catalog, under the clock, so that a dropped one is never written to.
-    """
-    if flushed:
-        params = {"ns": ns, "writes": encode(writes, start=flushed.count), **_resolved(writes)}
-        return Step(ns, versions.WRITE_MORE, params | {"txid": flushed.txid, "owner": get_call().owner})
-    if len(writes) == 1:
-        params = {"ns": ns, **as_params(writes[0]), **_resolved(writes), **_author(label)}
-        return Step(ns, versions.WRITE_ONE, params, locks=True)
-    params = {"ns": ns, "writes": encode(writes), **_resolved(writes), **_author(label)}
-    return Step(ns, versions.WRITE, params, locks=True)
-
-
-def single_step(write: Write) -> Step:
-    """Return the statement that writes one document."""
-    make = write_step if write.table.options.versioned else in_place_step
-    return make(write.table.ns, [write], None)
-
-
-def in_place_step(ns: int, writes: list[Write], label: str | None = None, *, unit: Unit | None = None) -> Step:
-    """Return the statement that writes unversioned documents of one namespace; no log takes the ``label``.
-
-    ``unit`` is the one that they are part of: it knows what was taken, and which tables it creates itself.
-    """
-    taken = dict.fromkeys(unit.taken, 0) if unit else None
-    params = {"ns": ns, "writes": encode(writes, seen=taken), "owner": get_call().owner, **_resolved(writes, unit)}
-    return Step(ns, versions.WRITE_IN_PLACE, params)
-
-
-def take_step(table: Table, *, last: bool, label: str | None) -> Step:
-    """Return the statement that deletes a table's first or last document and gives it back."""
-    params = {"ns": table.ns, "ptr": table.ptr, **_lookup({table.ptr: catalog_id(table.name)})}
-    if not table.options.versioned:
-        return Step(table.ns, versions.TAKE_LAST_IN_PLACE if last else versions.TAKE_FIRST_IN_PLACE, params)
-    return Step(table.ns, versions.TAKE_LAST if last else versions.TAKE_FIRST, params | _author(label), locks=True)
-
-
-def _resolved(writes: list[Write], unit: Unit | None = None) -> dict[str, str]:
-    """Return the tables to look up again: all but kontract's own and those that the same batch or unit creates."""
-    beside = unit.by_namespace().get(writes[0].table.ns, []) if unit else writes
-    created = {write.id for write in beside if write.table.ptr == versions.CATALOG}
-    tables = {
-        write.table.ptr: name
-        for write in writes
-        if write.table.ptr >= versions.FIRST_PTR and (name := catalog_id(write.table.name)) not in created
-    }
-    return _lookup(tables)
-
-
-def _lookup(tables: dict[int, str]) -> dict[str, str]:
-    """Return the parameters as literals of PostgreSQL's arrays; the names that the catalog allows need no quoting."""
-    return {"tables": f"{{{','.join(tables.values())}}}", "ptrs": f"{{{','.join(map(str, tables))}}}"}
-
-
-def _author(label: str | None) -> dict[str, str | None]:
-    call = get_call()
-    return {"sid": call.sid, "owner": call.owner, "label": label or call.route}
-
-
-def catalog_id(name: str) -> str:
-    """Return the id of a logical table's document in the catalog."""
-    return f"table/{name}"
 
 
 def flush(connection: BaseDatabaseWrapper, unit: Unit, *, commit: bool) -> list[Outcome]:
@@ -164,7 +79,8 @@ def _final_steps(connection: BaseDatabaseWrapper, unit: Unit) -> Iterator[Step]:
         writes = versioned.get(ns, [])
         if ns in unit.flushed or len(writes) > limit:
             _flush_namespace(connection, unit, ns, writes)
-            yield _finish_step(ns, unit.flushed[ns])
+            if flushed := unit.flushed.get(ns):  # none where there was nothing left to delete
+                yield finish_step(ns, flushed)
         else:
             yield write_step(ns, writes, unit.label)
 
@@ -187,11 +103,6 @@ def _flush_namespace(connection: BaseDatabaseWrapper, unit: Unit, ns: int, write
             flushed.count += len(batch)
         elif outcome.txid is not None:
             unit.flushed[ns] = Flushed(outcome.txid, outcome.changes, len(batch))
-
-
-def _finish_step(ns: int, flushed: Flushed) -> Step:
-    params = {"ns": ns, "txid": flushed.txid, "changes": encode_changes(flushed.changes)}
-    return Step(ns, versions.FINISH, params)
 
 
 def run_steps(connection: BaseDatabaseWrapper, steps: list[Step], *, commit: bool) -> list[Outcome]:

@@ -21,7 +21,8 @@ from django.dispatch import Signal
 
 from kontract.conf import get_settings
 from kontract.mvcc import clock
-from kontract.mvcc.flush import Outcome, Step, flush, flush_early, run_steps, single_step
+from kontract.mvcc.flush import Outcome, flush, flush_early, run_steps
+from kontract.mvcc.steps import Step, single_step
 from kontract.mvcc.unit import Isolation, Unit
 from kontract.mvcc.writes import Write
 

@@ -19,9 +19,9 @@ from kontract.context import DEFAULT_NAMESPACE, get_namespace
 from kontract.exceptions import InvalidNameError, NamespaceNotFound, TableExistsError, TableNotFound
 from kontract.mvcc import versions
 from kontract.mvcc.connections import fetch_all, get_alias, get_connection
-from kontract.mvcc.flush import catalog_id
 from kontract.mvcc.reading import read
 from kontract.mvcc.snapshot import check_writable
+from kontract.mvcc.steps import catalog_id
 from kontract.mvcc.transaction import run_transaction
 from kontract.mvcc.units import collect, find_unit, rolled_back
 from kontract.mvcc.writes import Table, Write

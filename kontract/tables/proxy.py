@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Q
@@ -11,10 +11,11 @@ from kontract.conf import get_settings
 from kontract.context import get_call
 from kontract.exceptions import ConflictError, DocumentNotFound
 from kontract.mvcc import asynchronous
-from kontract.mvcc.flush import Outcome, take_step
+from kontract.mvcc.flush import Outcome
 from kontract.mvcc.history import Version, read_history
 from kontract.mvcc.reading import Row, read, remember_taken
 from kontract.mvcc.snapshot import AsOf, Moment, as_of
+from kontract.mvcc.steps import take_step
 from kontract.mvcc.unit import Unit
 from kontract.mvcc.units import collect, find_unit, run_now, write_now
 from kontract.mvcc.writes import Table, Write
@@ -299,27 +300,3 @@ def _take_now(connection: BaseDatabaseWrapper, table: Table, *, last: bool) -> D
         return None
     document_id, data, txid, owner = outcome.extra
     return Document(data, id=document_id, txid=txid, owner=owner)
-
-
-class Storage:
-    """All logical tables: ``env.storage.users``, or ``env.storage["users"]`` for any name."""
-
-    __slots__ = ()
-
-    def __getattr__(self, name: str) -> TableProxy:
-        if name.startswith("_"):  # Python's and its tools' own
-            raise AttributeError(f'Write env.storage["{name}"] for a table whose name begins with "_".')
-        return TableProxy(name)
-
-    def __getitem__(self, name: str) -> TableProxy:
-        return TableProxy(name)
-
-
-class Env:
-    """What code of the project works with: ``env.storage``."""
-
-    __slots__ = ()
-    storage: Final = Storage()
-
-
-env = Env()

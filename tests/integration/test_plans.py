@@ -61,7 +61,8 @@ def test_an_update_of_a_live_document_touches_no_index() -> None:
     def updates() -> tuple[int, int]:
         with connection.cursor() as cursor:
             cursor.execute("SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'storage'")
-            return cursor.fetchone()
+            updated, heap_only = cursor.fetchone()
+        return updated, heap_only
 
     time.sleep(1.2)  # PostgreSQL reports what a session did at most once a second
     env.storage.users.get("user-1")
