@@ -204,7 +204,7 @@ class Feed(OfVersions):
 class Bulk(Case):
     name = "bulk"
     title = "bulk load"
-    effort = Effort(rounds=5, repeats=1, warm_up=0)
+    effort = Effort(rounds=4, repeats=1, warm_up=0)
     quick = Effort(rounds=2, repeats=1, warm_up=0)
 
     def __init__(self, ledgers: Mapping[str, Ledger], size: int) -> None:

@@ -48,7 +48,7 @@ def _compare_contenders(results: Results, wanted: set[str], size: int) -> None:
                 ledger.check()
             _note(results, kind.name, case.title, times)
     if "writers" in wanted:
-        turns = Turns(rounds=3, seconds=0.3) if results.quick else Turns(rounds=7, seconds=1.0)
+        turns = Turns(rounds=3, seconds=0.3) if results.quick else Turns(rounds=5, seconds=0.8)
         for writers in WRITERS:
             settle()
             title = f"one write, {writers} {'process' if writers == 1 else 'processes'}"
