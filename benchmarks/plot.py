@@ -95,7 +95,7 @@ def _draw_growth(axes: Any, results: Results, what: str) -> None:
             [x for x, _ in points],
             [found.median for _, found in points],
             yerr=[[f.median - f.low for _, f in points], [f.high - f.median for _, f in points]],
-            color=color, marker=mark, markersize=4, linewidth=1.2, label=comparison.title,
+            color=color, marker=mark, markersize=4, linewidth=1.2, label=comparison.title.partition(",")[0],
         )  # fmt: skip
     axes.set_xscale("log")
     axes.set_yscale("log")
@@ -107,7 +107,9 @@ def _draw_growth(axes: Any, results: Results, what: str) -> None:
     _label_ratios(axes.yaxis)
     axes.grid(axis="y")
     axes.set_title("kontract with more versions" if what == "versions" else "kontract with more documents")
-    axes.set_xlabel("versions of each document" if what == "versions" else "documents in the table")
+    axes.set_xlabel(
+        "versions of each document" if what == "versions" else "documents in the table (scans: per document)"
+    )
     if what == "documents":
         axes.legend(loc="upper center", bbox_to_anchor=(0.42, -0.25), ncols=2, handlelength=1.5, columnspacing=1.2)
 
