@@ -18,20 +18,23 @@ _INVALID_TEXT_REPRESENTATION = "22P02"
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated(*, flushing: bool = False) -> Iterator[None]:
     """Raise kontract's error in place of Django's, where there is one; others pass unchanged."""
     try:
         yield
     except KontractError:
         raise
     except DatabaseError as error:
-        if (ours := translate(error)) is not None:
+        if (ours := translate(error, flushing=flushing)) is not None:
             raise ours from error
         raise
 
 
-def translate(error: BaseException) -> KontractError | None:
-    """Return kontract's error of the same meaning as Django's ``error``, if there is one."""
+def translate(error: BaseException, *, flushing: bool = False) -> KontractError | None:
+    """Return kontract's error of the same meaning as Django's ``error``, if there is one.
+
+    A lock that could not be had is the clock's only while ``flushing``; elsewhere it is one of the caller's own.
+    """
     cause = error.__cause__
     if not isinstance(cause, psycopg.Error):
         return None
@@ -47,7 +50,7 @@ def translate(error: BaseException) -> KontractError | None:
             "Another transaction has dropped a logical table, or made it anew, or taken a document since this one "
             "looked it up. Run it again."
         )
-    if cause.sqlstate == _LOCK_NOT_AVAILABLE:
+    if flushing and cause.sqlstate == _LOCK_NOT_AVAILABLE:
         return ClockTimeoutError(
             'Other writers held the clock of the namespace for longer than KONTRACT["CLOCK_TIMEOUT"]. Try again; if '
             "this happens often, look for transactions that write more documents than FLUSH_LIMIT or stay open long."

@@ -30,7 +30,10 @@ from kontract.mvcc.writes import Changes, Write, combine_changes, decode_changes
 
 @dataclass(slots=True, kw_only=True)
 class Outcome:
-    """What one write statement did; ``extra`` is what it was asked to give back, decoded."""
+    """What one write statement did: its txid (0 for an unversioned table, None where nothing was to be done).
+
+    ``extra`` is what it gave back: for a single write the document's owner, and its content if it was merged.
+    """
 
     txid: int | None = None
     changes: Changes = field(default_factory=dict)
@@ -48,7 +51,7 @@ def flush(connection: BaseDatabaseWrapper, unit: Unit, *, commit: bool) -> list[
     steps = list(_final_steps(connection, unit))
     outcomes = run_steps(connection, steps, commit=commit)
     for step, outcome in zip(steps, outcomes, strict=True):
-        if outcome.txid is not None:
+        if outcome.txid:
             unit.committed[step.ns] = outcome.txid
     unit.committed |= {ns: flushed.txid for ns, flushed in unit.flushed.items()}
     for ns, txid in unit.committed.items():
@@ -116,7 +119,7 @@ def run_steps(connection: BaseDatabaseWrapper, steps: list[Step], *, commit: boo
     if not steps:
         return []
     own = commit and is_idle(connection) and not _begins_serializable(connection)
-    with translated(), _transaction_of_its_own(connection) if own else nullcontext():
+    with translated(flushing=True), _transaction_of_its_own(connection) if own else nullcontext():
         message = "; ".join(_compose(connection, steps, own=own, commit=commit))
         with connection.cursor() as cursor:
             cursor.execute(message)
@@ -134,6 +137,8 @@ def _compose(connection: BaseDatabaseWrapper, steps: list[Step], *, own: bool, c
     for step in steps:
         if step.locks:
             yield clock.lock(step.ns)
+        if not own and "tables" in step.params:
+            yield compose(connection, versions.HOLD_TABLES, {"ns": step.ns, "tables": step.params["tables"]})
         yield compose(connection, step.sql, step.params)
     if not commit:
         yield versions.UNSET
@@ -189,7 +194,7 @@ def _check_seen(connection: BaseDatabaseWrapper, unit: Unit, ns: int, writes: li
     if not any(write.key in unit.seen for write in writes):
         return
     params = {"ns": ns, "writes": encode(writes, seen=unit.seen)}
-    with translated(), connection.cursor() as cursor:
+    with translated(flushing=True), connection.cursor() as cursor:
         cursor.execute(f"{clock.lock(ns)}; {compose(connection, versions.STALE, params)}")
         cursor.nextset()
         stale = cursor.fetchall()

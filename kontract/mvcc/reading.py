@@ -16,11 +16,11 @@ from kontract.mvcc.writes import Table, encode
 
 
 class Row(NamedTuple):
-    """A document as stored: JSON text, the txid of its version (None: not committed yet), its owner."""
+    """A document: JSON text, the txid of its version (None: not committed yet), its owner (None: not known)."""
 
     data: str
     txid: int | None
-    owner: str
+    owner: str | None
 
 
 class Source(NamedTuple):
@@ -67,12 +67,7 @@ def resolve_moment(connection: BaseDatabaseWrapper, table: Table, moment: AsOf) 
 def _read_through(connection: BaseDatabaseWrapper, unit: Unit, table: Table, ids: list[str]) -> dict[str, Row]:
     """Read what the unit has collected from there, and the rest from the database."""
     collected = {document_id: write for document_id in ids if (write := unit.find(table, document_id)) is not None}
-    owner = get_call().owner
-    found = {
-        write.id: Row(write.data, None, owner if write.owner is None else write.owner)
-        for write in collected.values()
-        if write.data is not None
-    }
+    found = {write.id: Row(write.data, None, write.owner) for write in collected.values() if write.data is not None}
     if rest := [document_id for document_id in ids if document_id not in collected]:
         stored = _fetch(connection, versions.GET, {"ns": table.ns, "ptr": table.ptr, "ids": rest})
         remember(unit, table, {key: stored[key].txid if key in stored else 0 for key in rest})

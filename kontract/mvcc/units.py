@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.transaction import atomic
+from django.db.transaction import TransactionManagementError, atomic
 from django.dispatch import Signal
 
 from kontract.conf import get_settings
@@ -94,7 +94,7 @@ def write_now(connection: BaseDatabaseWrapper, writes: list[Write]) -> list[Outc
 def run_now(connection: BaseDatabaseWrapper, step: Step) -> Outcome:
     """Run one step outside any transaction of the caller's, as a transaction of its own."""
     (outcome,) = run_steps(connection, [step], commit=_commits(connection))
-    if outcome.txid is not None:
+    if outcome.txid:
         clock.saw(connection.alias, step.ns, outcome.txid)
     return outcome
 
@@ -121,6 +121,7 @@ def _hook(connection: BaseDatabaseWrapper) -> None:
         "savepoint": _on_savepoint,
         "savepoint_commit": _on_release,
         "savepoint_rollback": _on_rollback_to,
+        "set_autocommit": _on_set_autocommit,
     }
     for name, hook in hooks.items():
         setattr(connection, name, partial(hook, connection, getattr(connection, name)))
@@ -177,3 +178,12 @@ def _on_rollback_to(connection: BaseDatabaseWrapper, original: Callable[[str], N
             _units.pop(connection)
     rolled_back.send(sender=None, using=connection.alias)
     original(sid)
+
+
+def _on_set_autocommit(
+    connection: BaseDatabaseWrapper, original: Callable[..., None], autocommit: bool, *args: Any, **kwargs: Any
+) -> None:
+    """Refuse to leave manual transaction management with writes pending, as psycopg does once it has sent some."""
+    if autocommit and (unit := _peek(connection)) is not None and unit.pending:
+        raise TransactionManagementError("There are writes that are not committed. Call commit() or rollback() first.")
+    original(autocommit, *args, **kwargs)

@@ -134,6 +134,12 @@ _BATCH = (
     "jsonb_to_recordset(%(writes)s::jsonb) "
     "AS w(n int, ptr int, id text, op text, data jsonb, owner text, ord bigint, seen bigint)"
 )
+# Under an older snapshot the statement above may not see that a table is gone; locking its entry then fails.
+HOLD_TABLES: Final = f"""
+SELECT FROM storage
+WHERE ns = %(ns)s AND ptr = {CATALOG} AND id = ANY(%(tables)s::text[]) AND _deleted_txid IS NULL FOR SHARE
+"""
+
 # One index probe for each row of the batch: LIMIT keeps the planner from joining with the whole table instead.
 _LIVE_ROW = """LEFT JOIN LATERAL (
     SELECT ctid, _txid, _owner, _order, _schema, data FROM storage
@@ -230,7 +236,7 @@ _LOG_OF_ONE = f"""
 def _write(batch: str, transaction: str, result: str, log: str = _LOG) -> str:
     return f"""
 WITH {_KNOWN}, b AS MATERIALIZED (
-  SELECT w.n, w.ptr, w.id, w.op, w.owner, w.ord,
+  SELECT w.n, w.ptr, w.id, w.op, coalesce(w.owner, s._owner, %(owner)s::text) AS owner, w.ord,
     CASE w.op WHEN 'merge' THEN s.data || w.data ELSE w.data END AS data,
     s.ctid AS tid, s._txid AS old_txid, s._owner AS old_owner, s._order AS old_order, s._schema AS old_schema,
     s.data AS old_data
@@ -246,32 +252,31 @@ WITH {_KNOWN}, b AS MATERIALIZED (
   UPDATE storage s SET
     _txid = CASE WHEN b.op = 'delete' THEN s._txid ELSE t.txid END,
     _deleted_txid = CASE WHEN b.op = 'delete' THEN t.txid END,
-    _owner = coalesce(b.owner, s._owner),
+    _owner = b.owner,
     data = CASE WHEN b.op = 'delete' THEN s.data ELSE b.data END
   FROM b, t WHERE s.ctid = b.tid AND s.ns = %(ns)s
 ), inserted AS (
   INSERT INTO storage (ns, ptr, id, _txid, _owner, _order, data)
-  SELECT %(ns)s::int, b.ptr, b.id, t.txid, coalesce(b.owner, %(owner)s::text),
-    coalesce(b.ord, (t.txid << 20) + b.n), b.data
+  SELECT %(ns)s::int, b.ptr, b.id, t.txid, b.owner, coalesce(b.ord, (t.txid << 20) + b.n), b.data
   FROM b, t WHERE b.tid IS NULL
 )
 SELECT t.txid, t.changes::text, ({result})::text, {_check("k.known")}
 FROM known k LEFT JOIN t ON true"""  # noqa: S608
 
 
-_MERGED = "SELECT jsonb_object_agg(id, data) FROM b WHERE op = 'merge'"
+_WRITTEN = "SELECT jsonb_build_array(owner, CASE WHEN op = 'merge' THEN data END) FROM b"
 _TAKEN = "SELECT jsonb_build_array(id, old_data, old_txid, old_owner) FROM b"
 
-WRITE: Final = _write(_BATCH, _NEW_TRANSACTION, _MERGED)
-WRITE_ONE: Final = _write(_ONE, _NEW_TRANSACTION, _MERGED, _LOG_OF_ONE)
-WRITE_MORE: Final = _write(_BATCH, _SAME_TRANSACTION, _MERGED)
+WRITE: Final = _write(_BATCH, _NEW_TRANSACTION, "NULL")
+WRITE_ONE: Final = _write(_ONE, _NEW_TRANSACTION, _WRITTEN, _LOG_OF_ONE)
+WRITE_MORE: Final = _write(_BATCH, _SAME_TRANSACTION, "NULL")
 TAKE_FIRST: Final = _write(_EDGE.format(direction="ASC"), _NEW_TRANSACTION, _TAKEN, _LOG_OF_ONE)
 TAKE_LAST: Final = _write(_EDGE.format(direction="DESC"), _NEW_TRANSACTION, _TAKEN, _LOG_OF_ONE)
 FINISH: Final = """
 UPDATE trxs SET changes = %(changes)s::jsonb, committed_at = clock_timestamp() WHERE ns = %(ns)s AND txid = %(txid)s
 RETURNING txid, NULL::text, NULL::text, 1
 """
-OUTCOME_COLUMNS: Final = 4  # txid, changes, whatever was asked for, 1
+OUTCOME_COLUMNS: Final = 4  # txid (0: unversioned), changes, owner and merged document of a single write, 1
 
 STALE: Final = f"""
 SELECT w.ptr, w.id FROM {_BATCH} {_LIVE_ROW}
@@ -297,15 +302,16 @@ WITH {_KNOWN}, w AS MATERIALIZED (
 ), merged AS (
   UPDATE storage s SET data = s.data || w.data FROM w
   WHERE w.op = 'merge' AND s.ns = %(ns)s AND s.ptr = w.ptr AND s.id = w.id AND s._deleted_txid IS NULL
-  RETURNING s.ptr, s.id, s.data
+  RETURNING s.ptr, s.id, s._owner, s.data
 ), kept AS (
   INSERT INTO storage AS s (ns, ptr, id, _txid, _owner, _order, data)
   SELECT %(ns)s::int, w.ptr, w.id, 0, coalesce(w.owner, %(owner)s::text), coalesce(w.ord, {_NOW_ORDER} + w.n), w.data
   FROM w WHERE w.op = 'set' ORDER BY w.ptr, w.id
   ON CONFLICT (ns, ptr, id) WHERE _deleted_txid IS NULL
   DO UPDATE SET data = EXCLUDED.data
+  RETURNING s._owner
 )
-SELECT NULL::bigint,
+SELECT 0::bigint,
   (SELECT jsonb_object_agg(ptr, ops) FROM (
      SELECT ptr, jsonb_object_agg(op, ids) AS ops FROM (
        SELECT ptr, op, jsonb_agg(id) AS ids FROM (
@@ -313,7 +319,9 @@ SELECT NULL::bigint,
        ) d GROUP BY ptr, op
      ) o GROUP BY ptr
    ) p)::text,
-  (SELECT jsonb_object_agg(id, data) FROM merged)::text,
+  (SELECT jsonb_build_array(_owner, data) FROM (
+     SELECT _owner, data FROM merged UNION ALL SELECT _owner, NULL FROM kept
+   ) m LIMIT 1)::text,
   {_check(f"(SELECT known FROM known) AND {_ALL_TAKEN}")}
 """  # noqa: S608
 
@@ -328,7 +336,7 @@ WITH {_KNOWN}, taken AS (
   )
   RETURNING s.id, s.data, s._txid, s._owner
 )
-SELECT NULL::bigint, NULL::text, (SELECT jsonb_build_array(id, data, _txid, _owner) FROM taken)::text,
+SELECT 0::bigint, NULL::text, (SELECT jsonb_build_array(id, data, _txid, _owner) FROM taken)::text,
   {_check("(SELECT known FROM known)")}
 """  # noqa: S608
 
@@ -383,8 +391,9 @@ CHANGES: Final = "SELECT changes FROM trxs WHERE ns = %(ns)s AND txid = %(txid)s
 UNDO: Final = """
 SELECT w.ptr, w.id, live._txid, last.deleted_txid, before._owner, before._order, before.data
 FROM jsonb_to_recordset(%(documents)s::jsonb) AS w(n int, ptr int, id text)
-LEFT JOIN storage live
-  ON live.ns = %(ns)s AND live.ptr = w.ptr AND live.id = w.id AND live._deleted_txid IS NULL
+LEFT JOIN LATERAL (
+  SELECT _txid FROM storage WHERE ns = %(ns)s AND ptr = w.ptr AND id = w.id AND _deleted_txid IS NULL LIMIT 1
+) live ON true
 LEFT JOIN LATERAL (
   SELECT max(_deleted_txid) AS deleted_txid FROM storage
   WHERE ns = %(ns)s AND ptr = w.ptr AND id = w.id AND _deleted_txid IS NOT NULL

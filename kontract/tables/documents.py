@@ -16,13 +16,13 @@ _encoder = json.JSONEncoder(allow_nan=False, ensure_ascii=False)
 class Document(dict[str, Any]):
     """A document as read: a dict, equal to any dict of the same content, that knows where it came from.
 
-    ``id`` is its id, ``owner`` whose it is, and ``txid`` the transaction that wrote this version: None while that has
-    not committed, 0 in an unversioned table.
+    ``id`` is its id, and ``txid`` the transaction that wrote this version: None while that has not committed, 0 in an
+    unversioned table.  ``owner`` is whose it is: None if it was written in a transaction that never read it.
     """
 
     __slots__ = ("id", "owner", "txid")
 
-    def __init__(self, data: Mapping[str, Any], *, id: str, txid: int | None, owner: str) -> None:
+    def __init__(self, data: Mapping[str, Any], *, id: str, txid: int | None, owner: str | None) -> None:
         super().__init__(data)
         self.id = id
         self.txid = txid
@@ -35,7 +35,7 @@ class Document(dict[str, Any]):
         return _restore, (dict(self), self.id, self.txid, self.owner)
 
 
-def _restore(data: dict[str, Any], id: str, txid: int | None, owner: str) -> Document:
+def _restore(data: dict[str, Any], id: str, txid: int | None, owner: str | None) -> Document:
     return Document(data, id=id, txid=txid, owner=owner)
 
 

@@ -8,7 +8,6 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Q
 
 from kontract.conf import get_settings
-from kontract.context import get_call
 from kontract.exceptions import ConflictError, DocumentNotFound
 from kontract.mvcc import asynchronous
 from kontract.mvcc.flush import Outcome
@@ -109,16 +108,17 @@ class TableProxy:
         check_id(document_id)
         text = encode(data)
         outcome = self._write(lambda table: [Write(table, document_id, "set", text)])
-        return Document(json.loads(text), id=document_id, txid=outcome.txid, owner=get_call().owner)
+        owner, _ = outcome.extra or (None, None)
+        return Document(json.loads(text), id=document_id, txid=outcome.txid, owner=owner)
 
     async def aset(self, document_id: str, data: Mapping[str, Any]) -> Document:
         """See set()."""
         return await asynchronous.call(self.set, document_id, data)
 
     def set_many(self, documents: Mapping[str, Mapping[str, Any]]) -> int | None:
-        """Write many documents as one transaction and return its txid (None inside an open transaction)."""
+        """Write many documents as one transaction; return its txid (None: a transaction is open, or has none)."""
         texts = {check_id(document_id): encode(data) for document_id, data in documents.items()}
-        return self._write(lambda table: [Write(table, key, "set", text) for key, text in texts.items()]).txid
+        return self._write(lambda table: [Write(table, key, "set", text) for key, text in texts.items()]).txid or None
 
     async def aset_many(self, documents: Mapping[str, Mapping[str, Any]]) -> int | None:
         """See set_many()."""
@@ -248,8 +248,10 @@ class TableProxy:
 
     def _merge_now(self, connection: BaseDatabaseWrapper, table: Table, document_id: str, text: str) -> Document | None:
         outcome = _only(write_now(connection, [Write(table, document_id, "merge", text)]))
-        data = (outcome.extra or {}).get(document_id)
-        return None if data is None else Document(data, id=document_id, txid=outcome.txid, owner=get_call().owner)
+        if outcome.extra is None:
+            return None
+        owner, data = outcome.extra
+        return Document(data, id=document_id, txid=outcome.txid, owner=owner)
 
     def _merge_in_unit(
         self, connection: BaseDatabaseWrapper, unit: Unit, table: Table, document_id: str, text: str
@@ -258,7 +260,7 @@ class TableProxy:
         if row is None:
             return None
         merged = encode({**json.loads(row.data), **json.loads(text)})
-        collect(connection, unit, Write(table, document_id, "set", merged))
+        collect(connection, unit, Write(table, document_id, "set", merged, row.owner))
         return _as_document(document_id, Row(merged, None, row.owner))
 
     def _delete_now(self, connection: BaseDatabaseWrapper, table: Table, document_id: str) -> bool:

@@ -200,6 +200,42 @@ def test_autocommit_off(users: TableProxy, other: Actor) -> None:
     assert sorted(users) == ["2", "3"]
 
 
+def test_autocommit_is_not_turned_on_again_over_pending_writes(users: TableProxy) -> None:
+    transaction.set_autocommit(False)
+    try:
+        users.set("1", {})
+        with pytest.raises(TransactionManagementError, match="commit"):
+            transaction.set_autocommit(True)
+        transaction.rollback()
+    finally:
+        transaction.set_autocommit(True)
+    assert users.get("1") is None
+
+
+def test_a_table_dropped_since_the_snapshot_is_not_written_to(users: TableProxy, other: Actor) -> None:
+    users.set("1", {})
+    block = kontract.transaction()
+    block.__enter__()
+    assert users.get("1") == {}
+    other.do(lambda: tables.drop("users"))
+    users.set("2", {})
+    with pytest.raises(ConflictError):
+        block.__exit__(None, None, None)
+    assert users.get("2") is None  # declared, and so made anew
+
+
+def test_a_lock_that_the_caller_could_not_have_is_no_timeout_of_the_clock(users: TableProxy, other: Actor) -> None:
+    lock = "SELECT id FROM storage WHERE ns = %s AND id = '1' FOR UPDATE NOWAIT"
+    users.set("1", {})
+    ns = locate()[1]
+    other.begin()
+    other.do(lambda: connection.cursor().execute(lock, [ns]))
+    with pytest.raises(OperationalError) as caught, kontract.transaction(), connection.cursor() as cursor:
+        cursor.execute(lock, [ns])
+    assert not isinstance(caught.value, ClockTimeoutError)
+    other.rollback()
+
+
 def test_commit_is_forbidden_inside_a_block_as_it_is_in_django(users: TableProxy, other: Actor) -> None:
     with atomic():
         users.set("1", {})
