@@ -23,7 +23,7 @@ from kontract.mvcc import clock, versions
 from kontract.mvcc.connections import get_raw, is_idle
 from kontract.mvcc.errors import translated
 from kontract.mvcc.prepared import compose
-from kontract.mvcc.steps import Step, finish_step, in_place_step, write_step
+from kontract.mvcc.steps import Step, finish_step, in_place_step, write_one_step, write_step
 from kontract.mvcc.unit import Flushed, Unit
 from kontract.mvcc.writes import Changes, Write, combine_changes, decode_changes, encode
 
@@ -32,7 +32,8 @@ from kontract.mvcc.writes import Changes, Write, combine_changes, decode_changes
 class Outcome:
     """What one write statement did: its txid (0 for an unversioned table, None where nothing was to be done).
 
-    ``extra`` is what it gave back: for a single write the document's owner, and its content if it was merged.
+    ``changes`` is for batches.  ``extra`` is what a single write gives back: the document's owner, and its content if
+    it was merged or taken; None where there was no such document.
     """
 
     txid: int | None = None
@@ -45,6 +46,8 @@ def flush(connection: BaseDatabaseWrapper, unit: Unit, *, commit: bool) -> list[
 
     Raises ``ConflictError``, ``ClockTimeoutError``, or what PostgreSQL says.  The caller rolls back.
     """
+    if not unit.pending and not unit.flushed:
+        return []
     if unit.seen:
         for ns, writes in unit.by_namespace().items():
             _check_seen(connection, unit, ns, writes)
@@ -75,7 +78,7 @@ def _final_steps(connection: BaseDatabaseWrapper, unit: Unit) -> Iterator[Step]:
     versioned: dict[int, list[Write]] = {}
     for ns, writes in unit.by_namespace().items():
         if in_place := [write for write in writes if not write.table.options.versioned]:
-            yield in_place_step(ns, in_place, unit=unit)
+            yield in_place_step(ns, in_place, unit)
         if keep := [write for write in writes if write.table.options.versioned]:
             versioned[ns] = keep
     for ns in sorted(versioned.keys() | unit.flushed.keys()):
@@ -84,6 +87,8 @@ def _final_steps(connection: BaseDatabaseWrapper, unit: Unit) -> Iterator[Step]:
             _flush_namespace(connection, unit, ns, writes)
             if flushed := unit.flushed.get(ns):  # none where there was nothing left to delete
                 yield finish_step(ns, flushed)
+        elif len(writes) == 1:
+            yield write_one_step(writes[0], unit.label)
         else:
             yield write_step(ns, writes, unit.label)
 
@@ -94,7 +99,7 @@ def _flush_namespace(connection: BaseDatabaseWrapper, unit: Unit, ns: int, write
         # Nothing was read yet, and under the clock nothing changes: no need for a snapshot that others can make stale.
         get_raw(connection).isolation_level = IsolationLevel.READ_COMMITTED
     if in_place := [write for write in writes if not write.table.options.versioned]:
-        run_steps(connection, [in_place_step(ns, in_place, unit=unit)], commit=False)
+        run_steps(connection, [in_place_step(ns, in_place, unit)], commit=False)
     writes = [write for write in writes if write.table.options.versioned]
     for first in range(0, len(writes), limit):
         batch = writes[first : first + limit]
@@ -186,7 +191,8 @@ def _transaction_of_its_own(connection: BaseDatabaseWrapper) -> Iterator[None]:
 
 def _read(row: Sequence[Any]) -> Outcome:
     txid, changes, extra, _ = row
-    return Outcome(txid=txid, changes=decode_changes(changes), extra=json.loads(extra) if extra else None)
+    changed = decode_changes(changes) if changes else {}
+    return Outcome(txid=txid, changes=changed, extra=json.loads(extra) if extra else None)
 
 
 def _check_seen(connection: BaseDatabaseWrapper, unit: Unit, ns: int, writes: list[Write]) -> None:

@@ -27,21 +27,23 @@ def write_step(ns: int, writes: list[Write], label: str | None, *, flushed: Flus
     if flushed:
         params = {"ns": ns, "writes": encode(writes, start=flushed.count), **_resolved(writes)}
         return Step(ns, versions.WRITE_MORE, params | {"txid": flushed.txid, "owner": get_call().owner})
-    if len(writes) == 1:
-        params = {"ns": ns, **as_params(writes[0]), **_resolved(writes), **_author(label)}
-        return Step(ns, versions.WRITE_ONE, params, locks=True)
     params = {"ns": ns, "writes": encode(writes), **_resolved(writes), **_author(label)}
     return Step(ns, versions.WRITE, params, locks=True)
 
 
+def write_one_step(write: Write, label: str | None = None) -> Step:
+    """Return the statement that writes one versioned document and, unlike that of a batch, gives no changes back."""
+    params = {"ns": write.table.ns, **as_params(write), **_resolved([write]), **_author(label)}
+    return Step(write.table.ns, versions.WRITE_ONE, params, locks=True)
+
+
 def single_step(write: Write) -> Step:
     """Return the statement that writes one document."""
-    make = write_step if write.table.options.versioned else in_place_step
-    return make(write.table.ns, [write], None)
+    return write_one_step(write) if write.table.options.versioned else in_place_step(write.table.ns, [write])
 
 
-def in_place_step(ns: int, writes: list[Write], label: str | None = None, *, unit: Unit | None = None) -> Step:
-    """Return the statement that writes unversioned documents of one namespace; no log takes the ``label``.
+def in_place_step(ns: int, writes: list[Write], unit: Unit | None = None) -> Step:
+    """Return the statement that writes unversioned documents of one namespace.
 
     ``unit`` is the one that they are part of: it knows what was taken, and which tables it creates itself.
     """
@@ -68,12 +70,9 @@ def _resolved(writes: list[Write], unit: Unit | None = None) -> dict[str, str]:
     """Return the tables to look up again: all but kontract's own and those that the same batch or unit creates."""
     beside = unit.by_namespace().get(writes[0].table.ns, []) if unit else writes
     created = {write.id for write in beside if write.table.ptr == versions.CATALOG}
-    tables = {
-        write.table.ptr: name
-        for write in writes
-        if write.table.ptr >= versions.FIRST_PTR and (name := catalog_id(write.table.name)) not in created
-    }
-    return _lookup(tables)
+    names = {write.table.ptr: write.table.name for write in writes if write.table.ptr >= versions.FIRST_PTR}
+    tables = {ptr: catalog_id(name) for ptr, name in names.items()}
+    return _lookup({ptr: entry for ptr, entry in tables.items() if entry not in created})
 
 
 def _lookup(tables: dict[int, str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ releasing it hands its writes to the layer below: what PostgreSQL does with the 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Literal
 
 from kontract.mvcc.writes import Changes, Key, Table, Write
@@ -75,15 +76,20 @@ class Unit:
 
     def by_namespace(self) -> dict[int, list[Write]]:
         """Return the last write of each document, by namespace in ascending order."""
-        last: dict[Key, Write] = {}
-        for layer in self.layers:
-            for write in layer:
-                last.pop(write.key, None)
-                last[write.key] = write
         grouped: dict[int, list[Write]] = {}
-        for write in last.values():
-            grouped.setdefault(write.table.ns, []).append(write)
-        return dict(sorted(grouped.items()))
+        for (ns, _), documents in sorted(self._merged().items()):
+            grouped.setdefault(ns, []).extend(documents.values())
+        return grouped
+
+    def _merged(self) -> dict[tuple[int, int], dict[str, Write]]:
+        if len(self.layers) == 1:
+            return self.layers[0].tables
+        merged: dict[tuple[int, int], dict[str, Write]] = {}
+        for write in chain.from_iterable(self.layers):
+            documents = merged.setdefault((write.table.ns, write.table.ptr), {})
+            documents.pop(write.id, None)
+            documents[write.id] = write
+        return merged
 
     @property
     def pending(self) -> bool:

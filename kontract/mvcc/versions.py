@@ -233,7 +233,7 @@ _LOG_OF_ONE = f"""
   SELECT jsonb_build_object(ptr, jsonb_build_object({_OP}, jsonb_build_array(id))) AS changes FROM b"""  # noqa: S608
 
 
-def _write(batch: str, transaction: str, result: str, log: str = _LOG) -> str:
+def _write(batch: str, transaction: str, result: str, log: str = _LOG, changes: str = "t.changes") -> str:
     return f"""
 WITH {_KNOWN}, b AS MATERIALIZED (
   SELECT w.n, w.ptr, w.id, w.op, coalesce(w.owner, s._owner, %(owner)s::text) AS owner, w.ord,
@@ -260,7 +260,7 @@ WITH {_KNOWN}, b AS MATERIALIZED (
   SELECT %(ns)s::int, b.ptr, b.id, t.txid, b.owner, coalesce(b.ord, (t.txid << 20) + b.n), b.data
   FROM b, t WHERE b.tid IS NULL
 )
-SELECT t.txid, t.changes::text, ({result})::text, {_check("k.known")}
+SELECT t.txid, {changes}::text, ({result})::text, {_check("k.known")}
 FROM known k LEFT JOIN t ON true"""  # noqa: S608
 
 
@@ -268,15 +268,15 @@ _WRITTEN = "SELECT jsonb_build_array(owner, CASE WHEN op = 'merge' THEN data END
 _TAKEN = "SELECT jsonb_build_array(id, old_data, old_txid, old_owner) FROM b"
 
 WRITE: Final = _write(_BATCH, _NEW_TRANSACTION, "NULL")
-WRITE_ONE: Final = _write(_ONE, _NEW_TRANSACTION, _WRITTEN, _LOG_OF_ONE)
+WRITE_ONE: Final = _write(_ONE, _NEW_TRANSACTION, _WRITTEN, _LOG_OF_ONE, "NULL")
 WRITE_MORE: Final = _write(_BATCH, _SAME_TRANSACTION, "NULL")
-TAKE_FIRST: Final = _write(_EDGE.format(direction="ASC"), _NEW_TRANSACTION, _TAKEN, _LOG_OF_ONE)
-TAKE_LAST: Final = _write(_EDGE.format(direction="DESC"), _NEW_TRANSACTION, _TAKEN, _LOG_OF_ONE)
+TAKE_FIRST: Final = _write(_EDGE.format(direction="ASC"), _NEW_TRANSACTION, _TAKEN, _LOG_OF_ONE, "NULL")
+TAKE_LAST: Final = _write(_EDGE.format(direction="DESC"), _NEW_TRANSACTION, _TAKEN, _LOG_OF_ONE, "NULL")
 FINISH: Final = """
 UPDATE trxs SET changes = %(changes)s::jsonb, committed_at = clock_timestamp() WHERE ns = %(ns)s AND txid = %(txid)s
 RETURNING txid, NULL::text, NULL::text, 1
 """
-OUTCOME_COLUMNS: Final = 4  # txid (0: unversioned), changes, owner and merged document of a single write, 1
+OUTCOME_COLUMNS: Final = 4  # txid (0: unversioned), changes of a batch, what a single write gives back, 1
 
 STALE: Final = f"""
 SELECT w.ptr, w.id FROM {_BATCH} {_LIVE_ROW}
@@ -298,11 +298,11 @@ WITH {_KNOWN}, w AS MATERIALIZED (
 ), deleted AS (
   DELETE FROM storage s USING w
   WHERE w.op = 'delete' AND s.ns = %(ns)s AND s.ptr = w.ptr AND s.id = w.id AND s._deleted_txid IS NULL
-  RETURNING s.ptr, s.id
+  RETURNING s.ptr, s.id, s._owner
 ), merged AS (
   UPDATE storage s SET data = s.data || w.data FROM w
   WHERE w.op = 'merge' AND s.ns = %(ns)s AND s.ptr = w.ptr AND s.id = w.id AND s._deleted_txid IS NULL
-  RETURNING s.ptr, s.id, s._owner, s.data
+  RETURNING s._owner, s.data
 ), kept AS (
   INSERT INTO storage AS s (ns, ptr, id, _txid, _owner, _order, data)
   SELECT %(ns)s::int, w.ptr, w.id, 0, coalesce(w.owner, %(owner)s::text), coalesce(w.ord, {_NOW_ORDER} + w.n), w.data
@@ -312,15 +312,9 @@ WITH {_KNOWN}, w AS MATERIALIZED (
   RETURNING s._owner
 )
 SELECT 0::bigint,
-  (SELECT jsonb_object_agg(ptr, ops) FROM (
-     SELECT ptr, jsonb_object_agg(op, ids) AS ops FROM (
-       SELECT ptr, op, jsonb_agg(id) AS ids FROM (
-         SELECT ptr, id, 'delete' AS op FROM deleted UNION ALL SELECT ptr, id, 'update' FROM merged
-       ) d GROUP BY ptr, op
-     ) o GROUP BY ptr
-   ) p)::text,
+  NULL::text,
   (SELECT jsonb_build_array(_owner, data) FROM (
-     SELECT _owner, data FROM merged UNION ALL SELECT _owner, NULL FROM kept
+     SELECT _owner, data FROM merged UNION ALL SELECT _owner, NULL FROM kept UNION ALL SELECT _owner, NULL FROM deleted
    ) m LIMIT 1)::text,
   {_check(f"(SELECT known FROM known) AND {_ALL_TAKEN}")}
 """  # noqa: S608

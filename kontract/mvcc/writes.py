@@ -7,6 +7,8 @@ from typing import Any, Literal, NamedTuple
 
 from kontract.conf import TableOptions
 
+_quote = json.JSONEncoder().encode
+
 Op = Literal["set", "merge", "delete"]
 Key = tuple[int, int, str]  # namespace, ptr, id
 Changes = dict[tuple[int, str], str]  # (ptr, id) -> "insert" | "update" | "delete"
@@ -44,17 +46,16 @@ def encode(writes: Iterable[Write], *, start: int = 0, seen: Mapping[Key, int] |
     ``start`` is the ordinal of the first one within its transaction.  ``seen`` gives the txid of the version that the
     transaction read (0: none), to be compared under the clock.
     """
-    seen = seen or {}
     rows = []
     for n, write in enumerate(writes, start):
-        row = f'{{"n":{n},"ptr":{write.table.ptr},"id":{json.dumps(write.id)},"op":"{write.op}"'
+        row = f'{{"n":{n},"ptr":{write.table.ptr},"id":{_quote(write.id)},"op":"{write.op}"'
         if write.data is not None:
             row += f',"data":{write.data}'
         if write.owner is not None:
-            row += f',"owner":{json.dumps(write.owner)}'
+            row += f',"owner":{_quote(write.owner)}'
         if write.order is not None:
             row += f',"ord":{write.order}'
-        if write.key in seen:
+        if seen and write.key in seen:
             row += f',"seen":{seen[write.key]}'
         rows.append(row + "}")
     return f"[{','.join(rows)}]"

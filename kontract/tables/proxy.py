@@ -109,7 +109,7 @@ class TableProxy:
         text = encode(data)
         outcome = self._write(lambda table: [Write(table, document_id, "set", text)])
         owner, _ = outcome.extra or (None, None)
-        return Document(json.loads(text), id=document_id, txid=outcome.txid, owner=owner)
+        return Document(data, id=document_id, txid=outcome.txid, owner=owner)
 
     async def aset(self, document_id: str, data: Mapping[str, Any]) -> Document:
         """See set()."""
@@ -264,8 +264,7 @@ class TableProxy:
         return _as_document(document_id, Row(merged, None, row.owner))
 
     def _delete_now(self, connection: BaseDatabaseWrapper, table: Table, document_id: str) -> bool:
-        outcome = _only(write_now(connection, [Write(table, document_id, "delete")]))
-        return (table.ptr, document_id) in outcome.changes
+        return _only(write_now(connection, [Write(table, document_id, "delete")])).extra is not None
 
     def _delete_in_unit(self, connection: BaseDatabaseWrapper, unit: Unit, table: Table, document_id: str) -> bool:
         found = document_id in read(connection, table, [document_id])
