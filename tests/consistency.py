@@ -11,7 +11,7 @@ from kontract.tables.catalog import locate
 
 OVERLAPPING = """
 SELECT ptr, id, _txid, _deleted_txid, next FROM (
-  SELECT *, lead(_txid) OVER (PARTITION BY ptr, id ORDER BY _txid) AS next FROM storage
+  SELECT *, lead(_txid) OVER (PARTITION BY abs(ptr), id ORDER BY _txid) AS next FROM storage
   WHERE ns = %(ns)s AND _txid > 0 AND _txid IS DISTINCT FROM _deleted_txid
 ) v WHERE next < coalesce(_deleted_txid, 9223372036854775807) OR _deleted_txid < _txid
 """
@@ -20,15 +20,20 @@ LIVE_TWICE = """
 SELECT ptr, id, count(*) FROM storage WHERE ns = %(ns)s AND _deleted_txid IS NULL GROUP BY ptr, id HAVING count(*) > 1
 """
 
+MISPLACED = """
+SELECT ptr, id, _txid, _deleted_txid FROM storage
+WHERE ns = %(ns)s AND (_deleted_txid IS NULL AND ptr < 0 OR _deleted_txid IS NOT NULL AND ptr > 0)
+"""
+
 # A version that begins where another ends is an update; one that only begins, an insert; one that only ends, a delete.
 UNLOGGED_OR_UNSTORED = """
 WITH stored AS (
   SELECT txid, ptr, id, CASE WHEN bool_and(begins) THEN 'insert' WHEN bool_or(begins) THEN 'update' ELSE 'delete' END
   FROM (
-    SELECT _txid AS txid, ptr, id, true AS begins FROM storage
+    SELECT _txid AS txid, abs(ptr) AS ptr, id, true AS begins FROM storage
     WHERE ns = %(ns)s AND _txid > 0 AND _txid IS DISTINCT FROM _deleted_txid
     UNION ALL
-    SELECT _deleted_txid, ptr, id, false FROM storage WHERE ns = %(ns)s AND _txid < _deleted_txid
+    SELECT _deleted_txid, abs(ptr), id, false FROM storage WHERE ns = %(ns)s AND _txid < _deleted_txid
   ) edges GROUP BY txid, ptr, id
 ), logged AS (
   SELECT txid, ptr::int, id, op
@@ -53,6 +58,7 @@ def check_consistency(using: str | None = None) -> None:
     for problem, sql in {
         "versions of one document overlap": OVERLAPPING,
         "a document is live twice": LIVE_TWICE,
+        "a version lies under the wrong sign": MISPLACED,
         "the log and the versions differ": UNLOGGED_OR_UNSTORED,
         "txids are not in commit order": OUT_OF_ORDER,
     }.items():

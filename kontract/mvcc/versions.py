@@ -5,6 +5,10 @@ appends the version it replaces as history.  The history index orders a document
 column that an update of the live row leaves alone, so that PostgreSQL can make the update heap-only (HOT) and touch no
 index at all; an index on ``_txid`` would forbid that.
 
+History lies under the negated ptr.  PostgreSQL's statistics take ``ptr`` and ``_deleted_txid IS NULL`` for independent,
+and so would expect a table with much history to have many live rows, and scan everything where an index would do; now
+the ptr alone tells the planner how many there are.
+
 **Writing.**  ``LOCK`` takes the namespace's clock, then ``WRITE`` does the whole batch in one statement: it reads the
 live rows that the batch is about to replace, draws the txid, logs the changes, appends history, and updates or inserts.
 Both go out in one message.  Existing rows are found by key and updated by ``ctid``, never by ``ON CONFLICT``: under
@@ -114,7 +118,7 @@ def _as_of(columns: str, restriction: str = "") -> str:
     return (
         f"SELECT {columns} FROM storage WHERE ns = %(ns)s AND ptr = %(ptr)s{restriction} "  # noqa: S608
         "AND _deleted_txid IS NULL AND _txid <= %(snapshot)s "
-        f"UNION ALL SELECT {columns} FROM storage WHERE ns = %(ns)s AND ptr = %(ptr)s{restriction} "
+        f"UNION ALL SELECT {columns} FROM storage WHERE ns = %(ns)s AND ptr = -%(ptr)s{restriction} "
         "AND _deleted_txid IS NOT NULL AND _deleted_txid > %(snapshot)s AND _txid <= %(snapshot)s"
     )
 
@@ -159,7 +163,7 @@ FROM (
   WHERE ns = %(ns)s AND ptr = %(ptr)s AND id = %(id)s AND _deleted_txid IS NULL
   UNION ALL
   SELECT _txid, _deleted_txid, _owner, data FROM storage
-  WHERE ns = %(ns)s AND ptr = %(ptr)s AND id = %(id)s AND _deleted_txid IS NOT NULL AND _txid < _deleted_txid
+  WHERE ns = %(ns)s AND ptr = -%(ptr)s AND id = %(id)s AND _deleted_txid IS NOT NULL AND _txid < _deleted_txid
 ) s
 LEFT JOIN trxs t ON t.ns = %(ns)s AND t.txid = s._txid
 ORDER BY s._txid DESC
@@ -246,10 +250,11 @@ WITH {_KNOWN}, b AS MATERIALIZED (
 ), t AS ({transaction}
 ), history AS (
   INSERT INTO storage (ns, ptr, id, _txid, _deleted_txid, _owner, _order, _schema, data)
-  SELECT %(ns)s::int, b.ptr, b.id, b.old_txid, t.txid, b.old_owner, b.old_order, b.old_schema, b.old_data
+  SELECT %(ns)s::int, -b.ptr, b.id, b.old_txid, t.txid, b.old_owner, b.old_order, b.old_schema, b.old_data
   FROM b, t WHERE b.tid IS NOT NULL AND b.op <> 'delete' AND b.old_txid <> t.txid
 ), replaced AS (
   UPDATE storage s SET
+    ptr = CASE WHEN b.op = 'delete' THEN -s.ptr ELSE s.ptr END,
     _txid = CASE WHEN b.op = 'delete' THEN s._txid ELSE t.txid END,
     _deleted_txid = CASE WHEN b.op = 'delete' THEN t.txid END,
     _owner = b.owner,
@@ -390,16 +395,16 @@ LEFT JOIN LATERAL (
 ) live ON true
 LEFT JOIN LATERAL (
   SELECT max(_deleted_txid) AS deleted_txid FROM storage
-  WHERE ns = %(ns)s AND ptr = w.ptr AND id = w.id AND _deleted_txid IS NOT NULL
+  WHERE ns = %(ns)s AND ptr = -w.ptr AND id = w.id AND _deleted_txid IS NOT NULL
 ) last ON true
 LEFT JOIN LATERAL (
   SELECT _owner, _order, data FROM storage
-  WHERE ns = %(ns)s AND ptr = w.ptr AND id = w.id AND _deleted_txid = %(txid)s AND _txid < _deleted_txid
+  WHERE ns = %(ns)s AND ptr = -w.ptr AND id = w.id AND _deleted_txid = %(txid)s AND _txid < _deleted_txid
 ) before ON true
 ORDER BY w.n
 """
 
-PTRS: Final = "SELECT DISTINCT ptr FROM storage WHERE ns = %(ns)s"
+PTRS: Final = "SELECT DISTINCT abs(ptr) FROM storage WHERE ns = %(ns)s"
 NAMESPACES: Final = "SELECT DISTINCT ns FROM storage WHERE ns >= 0 ORDER BY ns"
 OLDEST_PIN: Final = "SELECT min(snapshot) FROM trxs WHERE ns = %(ns)s AND status = 2 AND expires_at > now()"
 SET_HORIZON: Final = f"""
@@ -410,12 +415,13 @@ WHERE (s.data ->> 'txid')::bigint < %(horizon)s
 """  # noqa: S608
 COUNT_REMOVABLE: Final = """
 SELECT count(*) FROM storage
-WHERE ns = %(ns)s AND ptr = %(ptr)s AND _deleted_txid IS NOT NULL AND _deleted_txid <= %(horizon)s
+WHERE ns = %(ns)s AND ptr = -%(ptr)s AND _deleted_txid IS NOT NULL AND _deleted_txid <= %(horizon)s
 """
 REMOVE_BATCH: Final = """
 WITH gone AS (
   SELECT ctid, id FROM storage
-  WHERE ns = %(ns)s AND ptr = %(ptr)s AND _deleted_txid IS NOT NULL AND _deleted_txid <= %(horizon)s AND id >= %(after)s
+  WHERE ns = %(ns)s AND ptr = -%(ptr)s AND _deleted_txid IS NOT NULL AND _deleted_txid <= %(horizon)s
+    AND id >= %(after)s
   ORDER BY id LIMIT %(batch)s
 ), removed AS (
   DELETE FROM storage s USING gone WHERE s.ns = %(ns)s AND s.ctid = gone.ctid
@@ -434,8 +440,8 @@ WITH gone AS (
 SELECT count(*) FROM gone
 """
 SIZES: Final = """
-SELECT ptr, count(*) FILTER (WHERE _deleted_txid IS NULL), count(*) FILTER (WHERE _deleted_txid IS NOT NULL),
+SELECT abs(ptr), count(*) FILTER (WHERE _deleted_txid IS NULL), count(*) FILTER (WHERE _deleted_txid IS NOT NULL),
   coalesce(sum(pg_column_size(s.*)) FILTER (WHERE _deleted_txid IS NULL), 0)::bigint,
   coalesce(sum(pg_column_size(s.*)) FILTER (WHERE _deleted_txid IS NOT NULL), 0)::bigint
-FROM storage s WHERE ns = %(ns)s GROUP BY ptr ORDER BY ptr
+FROM storage s WHERE ns = %(ns)s GROUP BY 1 ORDER BY 1
 """

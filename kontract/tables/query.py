@@ -81,11 +81,11 @@ class TableQuery:
 
     def filter(self, *conditions: Q, **lookups: Any) -> Self:
         """Keep the documents that meet all conditions."""
-        return self._clone(lambda queryset: queryset.filter(*map(_inside_q, conditions), **_inside_lookups(lookups)))
+        return self._clone(lambda queryset: queryset.filter(_inside_q(Q(*conditions, **lookups))))
 
     def exclude(self, *conditions: Q, **lookups: Any) -> Self:
         """Leave out the documents that meet all conditions."""
-        return self._clone(lambda queryset: queryset.exclude(*map(_inside_q, conditions), **_inside_lookups(lookups)))
+        return self._clone(lambda queryset: queryset.exclude(_inside_q(Q(*conditions, **lookups))))
 
     def order_by(self, *names: str) -> Self:
         """Order by keys; a leading ``-`` reverses."""
@@ -242,8 +242,11 @@ def _inside_order(name: str) -> str:
     return "-" + _inside(name[1:]) if name.startswith("-") else _inside(name)
 
 
-def _inside_lookups(lookups: dict[str, Any]) -> dict[str, Any]:
-    return {_inside(name): value for name, value in lookups.items()}
+def _inside_condition(name: str, value: Any) -> Q:
+    """Return the condition on the stored row; equality of a key with a scalar as containment, which is faster."""
+    if "__" not in name and name not in _METADATA and isinstance(value, (str, int, float, type(None))):
+        return Q(data__contains={name: value})
+    return Q((_inside(name), value))
 
 
 def _inside_q(condition: Q) -> Q:
@@ -252,7 +255,7 @@ def _inside_q(condition: Q) -> Q:
         if isinstance(child, Q):
             children.append(_inside_q(child))
         elif isinstance(child, tuple):
-            children.append((_inside(child[0]), child[1]))
+            children.append(_inside_condition(*child))
         else:
             raise InvalidQueryError(f"{child!r} is no condition on a document. Use Q(key__lookup=value).")
     return type(condition)(*children, _connector=condition.connector, _negated=condition.negated)

@@ -353,7 +353,7 @@ def run_vacuum(**options: Any) -> str:
 
 def count_history(name: str) -> int:
     connection, ns = locate()
-    sql = "SELECT count(*) FROM storage WHERE ns = %(ns)s AND ptr = %(ptr)s AND _deleted_txid IS NOT NULL"
+    sql = "SELECT count(*) FROM storage WHERE ns = %(ns)s AND ptr = -%(ptr)s AND _deleted_txid IS NOT NULL"
     return int(fetch_one(connection, sql, {"ns": ns, "ptr": resolve(connection, ns, name).ptr})[0])
 
 
