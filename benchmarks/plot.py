@@ -67,7 +67,7 @@ def _draw_cases(axes: Any, results: Results) -> None:
     axes.axvline(1, color="black", linewidth=1)
     axes.set_xscale("log")
     axes.set_yticks(range(len(rows)), [case.title for case in rows])
-    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_ylim(max(len(rows), 1) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     for y in range(0, len(rows), 2):
         axes.axhspan(y - 0.5, y + 0.5, color="#F6F6F6", zorder=0)

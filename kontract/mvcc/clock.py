@@ -4,7 +4,7 @@ Whoever holds it draws the next txid and commits before the next one can.  So th
 commits, and PostgreSQL's snapshots, which see a prefix of the commits, see a prefix of the txids.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -17,15 +17,15 @@ KEY: Final = versions.CLOCK_KEY
 _last_seen: dict[tuple[str, int], int] = {}
 
 
-def lock(ns: int) -> str:
-    """Return the statement that takes the clock of ``ns`` until the transaction ends.
+def lock(ns: int) -> tuple[str, dict[str, Any]]:
+    """Return the statement, with its parameters, that takes the clock of ``ns`` until the transaction ends.
 
     It waits for at most ``CLOCK_TIMEOUT`` seconds.  Under ``DURABILITY = "group"`` it also makes the commit
     asynchronous, because the flush is then waited for outside the lock.
     """
     settings = get_settings()
-    milliseconds = max(1, round(settings.CLOCK_TIMEOUT * 1000))
-    return versions.lock(ns, milliseconds=milliseconds, asynchronous=settings.DURABILITY == "group")
+    sql = versions.LOCK if settings.DURABILITY == "strict" else versions.LOCK_ASYNCHRONOUS
+    return sql, {"timeout": str(max(1, round(settings.CLOCK_TIMEOUT * 1000))), "ns": ns}
 
 
 def latest(connection: BaseDatabaseWrapper, ns: int) -> int:

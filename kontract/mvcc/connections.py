@@ -55,7 +55,7 @@ def get_raw(connection: BaseDatabaseWrapper) -> "psycopg.Connection[Any]":
 
 def is_idle(connection: BaseDatabaseWrapper) -> bool:
     """Return whether the server has no transaction open on this connection."""
-    return get_raw(connection).info.transaction_status == TransactionStatus.IDLE
+    return get_raw(connection).pgconn.transaction_status == TransactionStatus.IDLE
 
 
 def fetch_all(connection: BaseDatabaseWrapper, sql: str, params: dict[str, Any]) -> list[Sequence[Any]]:

@@ -141,7 +141,7 @@ def _compose(connection: BaseDatabaseWrapper, steps: list[Step], *, own: bool, c
         yield "BEGIN ISOLATION LEVEL READ COMMITTED"
     for step in steps:
         if step.locks:
-            yield clock.lock(step.ns)
+            yield compose(connection, *clock.lock(step.ns))
         if not own and "tables" in step.params:
             yield compose(connection, versions.HOLD_TABLES, {"ns": step.ns, "tables": step.params["tables"]})
         yield compose(connection, step.sql, step.params)
@@ -201,7 +201,7 @@ def _check_seen(connection: BaseDatabaseWrapper, unit: Unit, ns: int, writes: li
         return
     params = {"ns": ns, "writes": encode(writes, seen=unit.seen)}
     with translated(flushing=True), connection.cursor() as cursor:
-        cursor.execute(f"{clock.lock(ns)}; {compose(connection, versions.STALE, params)}")
+        cursor.execute(f"{compose(connection, *clock.lock(ns))}; {compose(connection, versions.STALE, params)}")
         cursor.nextset()
         stale = cursor.fetchall()
     if stale:

@@ -27,6 +27,9 @@ PREPARE_AFTER: Final = 5  # uses of a statement on one connection
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 
 
+Escape = Callable[[bytes], bytes | bytearray | memoryview]
+
+
 class _Call(NamedTuple):
     """A prepared statement: its name on the server, and its parameters in order."""
 
@@ -38,6 +41,7 @@ class _Call(NamedTuple):
 class _Session:
     """What one server connection has seen of us."""
 
+    escape: Escape
     allowed: bool | None = None
     uses: dict[str, int] = field(default_factory=dict)
     calls: dict[str, _Call] = field(default_factory=dict)  # by statement
@@ -48,14 +52,15 @@ _sessions: "WeakKeyDictionary[psycopg.Connection[Any], _Session]" = WeakKeyDicti
 
 def compose(connection: BaseDatabaseWrapper, statement: str, params: Mapping[str, Any]) -> str:
     """Return ``statement`` with ``params`` as literals, or the EXECUTE of it if this connection has prepared it."""
-    call = _find_call(connection, statement) if statement in versions.PREPARED else None
+    session = _get_session(connection)
+    call = _find_call(connection, session, statement) if statement in versions.PREPARED else None
     if call is None:
         return psycopg.ClientCursor(get_raw(connection)).mogrify(statement, params)
-    escape = Escaping(get_raw(connection).pgconn).escape_literal
-    return f"EXECUTE {call.name} ({', '.join(_as_literal(params[name], escape) for name in call.parameters)})"
+    literals = [_as_literal(params[name], session.escape) for name in call.parameters]
+    return f"EXECUTE {call.name} ({', '.join(literals)})"
 
 
-def _as_literal(value: str | int | None, escape: Callable[[bytes], bytes | bytearray | memoryview]) -> str:
+def _as_literal(value: str | int | None, escape: Escape) -> str:
     """Return the few types that our parameters have as SQL; faster than asking psycopg for each one's adapter."""
     if value is None:
         return "NULL"
@@ -64,8 +69,14 @@ def _as_literal(value: str | int | None, escape: Callable[[bytes], bytes | bytea
     return bytes(escape(value.encode())).decode()
 
 
-def _find_call(connection: BaseDatabaseWrapper, statement: str) -> _Call | None:
-    session = _sessions.setdefault(get_raw(connection), _Session())
+def _get_session(connection: BaseDatabaseWrapper) -> _Session:
+    raw = get_raw(connection)
+    if (session := _sessions.get(raw)) is None:
+        session = _sessions[raw] = _Session(escape=Escaping(raw.pgconn).escape_literal)
+    return session
+
+
+def _find_call(connection: BaseDatabaseWrapper, session: _Session, statement: str) -> _Call | None:
     if (call := session.calls.get(statement)) is not None:
         return call
     uses = session.uses[statement] = session.uses.get(statement, 0) + 1

@@ -44,6 +44,7 @@ PARAMETER_TYPES: Final = {  # of the statements that are worth preparing
     "data": "jsonb",
     "owned": "text",
     "ord": "bigint",
+    "timeout": "text",
 }
 
 TABLES_DDL: Final = """\
@@ -171,19 +172,12 @@ ORDER BY s._txid DESC
 
 # --- The clock -------------------------------------------------------------------------------------------------------
 
-
-def lock(ns: int, *, milliseconds: int, asynchronous: bool) -> str:
-    """Return the statement that takes the clock of ``ns`` until the transaction ends.
-
-    It also keeps the planner from scanning: a plan made while a table is small is kept when it has grown.
-    """
-    options = {"lock_timeout": f"{milliseconds:d}", "enable_seqscan": "off"}
-    if asynchronous:
-        options["synchronous_commit"] = "off"
-    calls = " || ".join(f"set_config('{name}', '{value}', true)" for name, value in options.items())
-    return f"SELECT {calls}, pg_advisory_xact_lock({CLOCK_KEY}, {ns:d})"
-
-
+# It also keeps the planner from scanning: a plan made while a table is small is kept when it has grown.
+LOCK: Final = f"""
+SELECT set_config('lock_timeout', %(timeout)s, true) || set_config('enable_seqscan', 'off', true),
+  pg_advisory_xact_lock({CLOCK_KEY}, %(ns)s)
+"""
+LOCK_ASYNCHRONOUS: Final = LOCK.replace("SELECT ", "SELECT set_config('synchronous_commit', 'off', true) || ", 1)
 UNSET: Final = "SET LOCAL lock_timeout TO DEFAULT; SET LOCAL enable_seqscan TO DEFAULT"
 # A synchronous commit flushes everything before it, so that waiting writers share one.
 WAIT_FOR_FLUSH: Final = "SELECT pg_logical_emit_message(true, 'kontract', '')"
@@ -248,10 +242,12 @@ WITH {_KNOWN}, b AS MATERIALIZED (
   WHERE w.op = 'set' OR s.ctid IS NOT NULL
 ), log AS ({log}
 ), t AS ({transaction}
-), history AS (
+), stored AS (  -- the version that is replaced, or where there is none the new one
   INSERT INTO storage (ns, ptr, id, _txid, _deleted_txid, _owner, _order, _schema, data)
-  SELECT %(ns)s::int, -b.ptr, b.id, b.old_txid, t.txid, b.old_owner, b.old_order, b.old_schema, b.old_data
-  FROM b, t WHERE b.tid IS NOT NULL AND b.op <> 'delete' AND b.old_txid <> t.txid
+  SELECT %(ns)s::int, CASE WHEN b.tid IS NULL THEN b.ptr ELSE -b.ptr END, b.id,
+    coalesce(b.old_txid, t.txid), CASE WHEN b.tid IS NOT NULL THEN t.txid END, coalesce(b.old_owner, b.owner),
+    coalesce(b.old_order, b.ord, (t.txid << 20) + b.n), coalesce(b.old_schema, 1), coalesce(b.old_data, b.data)
+  FROM b, t WHERE b.tid IS NULL OR (b.op <> 'delete' AND b.old_txid <> t.txid)
 ), replaced AS (
   UPDATE storage s SET
     ptr = CASE WHEN b.op = 'delete' THEN -s.ptr ELSE s.ptr END,
@@ -260,10 +256,6 @@ WITH {_KNOWN}, b AS MATERIALIZED (
     _owner = b.owner,
     data = CASE WHEN b.op = 'delete' THEN s.data ELSE b.data END
   FROM b, t WHERE s.ctid = b.tid AND s.ns = %(ns)s
-), inserted AS (
-  INSERT INTO storage (ns, ptr, id, _txid, _owner, _order, data)
-  SELECT %(ns)s::int, b.ptr, b.id, t.txid, b.owner, coalesce(b.ord, (t.txid << 20) + b.n), b.data
-  FROM b, t WHERE b.tid IS NULL
 )
 SELECT t.txid, {changes}::text, ({result})::text, {_check("k.known")}
 FROM known k LEFT JOIN t ON true"""  # noqa: S608
@@ -343,7 +335,8 @@ SELECT 0::bigint, NULL::text, (SELECT jsonb_build_array(id, data, _txid, _owner)
 TAKE_FIRST_IN_PLACE: Final = _take_in_place("ASC")
 TAKE_LAST_IN_PLACE: Final = _take_in_place("DESC")
 
-PREPARED: Final = frozenset({WRITE, WRITE_ONE, WRITE_MORE, WRITE_IN_PLACE})  # planning them takes the longest
+# Planning these takes longer than running them.
+PREPARED: Final = frozenset({LOCK, LOCK_ASYNCHRONOUS, WRITE, WRITE_ONE, WRITE_MORE, WRITE_IN_PLACE})
 
 # --- Snapshots, history, vacuum --------------------------------------------------------------------------------------
 

@@ -17,6 +17,8 @@ import pytest
 
 from kontract.embedded import watcher
 
+pytestmark = pytest.mark.more_privilege  # servers of their own: the role that the tests connect as is not theirs
+
 REPOSITORY = Path(__file__).parents[2]
 USER = """
 import json, sys, kontract.embedded

@@ -10,9 +10,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.template.defaultfilters import filesizeformat
 from tqdm import tqdm
 
+from kontract.exceptions import NamespaceNotFound
 from kontract.mvcc import vacuum
 from kontract.mvcc.connections import get_alias, get_connection
-from kontract.tables.catalog import list_stored
+from kontract.tables.catalog import list_stored, resolve_namespace
 
 
 class Command(BaseCommand):
@@ -26,6 +27,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Define the options."""
         parser.add_argument("--database", help="alias of the database (default: what the routers say)")
+        parser.add_argument("--namespace", help="vacuum this namespace only (default: all)")
         parser.add_argument("--days", type=float, help="keep this many days instead of each table's retention")
         parser.add_argument("--batch", type=int, default=5000, help="rows removed in one transaction (default: 5000)")
         parser.add_argument("--dry-run", action="store_true", help="say what would be removed, and remove nothing")
@@ -35,14 +37,22 @@ class Command(BaseCommand):
         """Run the command."""
         if options["batch"] < 1 or (options["days"] or 0) < 0:
             raise CommandError("--batch must be at least 1 and --days must not be negative.")
-        connection = get_connection(get_alias("", options["database"]))
-        for ns in vacuum.find_namespaces(connection):
+        connection = get_connection(get_alias(options["namespace"] or "", options["database"]))
+        for ns in self._find_namespaces(connection, options["namespace"]):
             tables = list_stored(connection, ns)
             days = options["days"]
             plans = vacuum.plan(connection, ns, tables, None if days is None else timedelta(days=days))
             self._vacuum(connection, ns, plans, options)
             if options["sizes"]:
                 self._report(connection, ns)
+
+    def _find_namespaces(self, connection: BaseDatabaseWrapper, name: str | None) -> list[int]:
+        if name is None:
+            return vacuum.find_namespaces(connection)
+        try:
+            return [resolve_namespace(connection, name)]
+        except NamespaceNotFound as error:
+            raise CommandError(str(error)) from error
 
     def _vacuum(
         self, connection: BaseDatabaseWrapper, ns: int, plans: list[vacuum.Plan], options: dict[str, Any]
