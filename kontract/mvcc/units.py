@@ -33,9 +33,9 @@ _hooked: "WeakSet[BaseDatabaseWrapper]" = WeakSet()
 
 
 def in_transaction(connection: BaseDatabaseWrapper) -> bool:
-    """Return whether the caller has a transaction open; those of a ``TestCase`` itself do not count."""
+    """Return whether the caller has a transaction open; those of a ``TestCase``, the outermost ones, do not count."""
     if connection.in_atomic_block:
-        return not all(getattr(block, "_from_testcase", False) for block in connection.atomic_blocks)
+        return not (connection.atomic_blocks and getattr(connection.atomic_blocks[-1], "_from_testcase", False))
     return not connection.autocommit
 
 

@@ -72,7 +72,7 @@ def encode(data: object) -> str:
     _check_value(data, get_settings().MAX_DOCUMENT_DEPTH)
     try:
         text = _encoder.encode(data)
-        size = len(text.encode())
+        size = len(text) if text.isascii() else len(text.encode())
     except UnicodeEncodeError as error:
         raise InvalidDocumentError("The document has text with a lone surrogate, which is not Unicode.") from error
     except ValueError as error:  # NaN, infinity, an integer of thousands of digits

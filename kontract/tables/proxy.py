@@ -25,6 +25,8 @@ from kontract.tables.query import TableQuery
 
 T = TypeVar("T")
 
+_COLLECTED = Outcome()  # nothing is known before the flush
+
 
 class TableProxy:
     """One logical table.  Every method that touches the database has an ``a`` twin for coroutines.
@@ -106,8 +108,7 @@ class TableProxy:
     def set(self, document_id: str, data: Mapping[str, Any]) -> Document:
         """Write a document, new or in place of the one with this id; return it as written."""
         check_id(document_id)
-        text = encode(data)
-        outcome = self._write(lambda table: [Write(table, document_id, "set", text)])
+        outcome = self._write({document_id: encode(data)})
         owner, _ = outcome.extra or (None, None)
         return Document(data, id=document_id, txid=outcome.txid, owner=owner)
 
@@ -117,8 +118,9 @@ class TableProxy:
 
     def set_many(self, documents: Mapping[str, Mapping[str, Any]]) -> int | None:
         """Write many documents as one transaction; return its txid (None: a transaction is open, or has none)."""
-        texts = {check_id(document_id): encode(data) for document_id, data in documents.items()}
-        return self._write(lambda table: [Write(table, key, "set", text) for key, text in texts.items()]).txid or None
+        return (
+            self._write({check_id(document_id): encode(data) for document_id, data in documents.items()}).txid or None
+        )
 
     async def aset_many(self, documents: Mapping[str, Mapping[str, Any]]) -> int | None:
         """See set_many()."""
@@ -228,14 +230,14 @@ class TableProxy:
         connection = place.writing()
         return place, connection, find_unit(connection)
 
-    def _write(self, make: Callable[[Table], list[Write]]) -> Outcome:
-        """Collect the writes that ``make`` gives, or write them now where no transaction is open."""
+    def _write(self, texts: Mapping[str, str]) -> Outcome:
+        """Collect documents, JSON texts by id, or write them now where no transaction is open."""
         place, connection, unit = self._writing()
         if unit is None:
-            return self._now(place, connection, lambda table: _only(write_now(connection, make(table))))
-        for write in make(place.resolve(connection)):
+            return self._now(place, connection, lambda table: _only(write_now(connection, _sets(table, texts))))
+        for write in _sets(place.resolve(connection), texts):
             collect(connection, unit, write)
-        return Outcome()
+        return _COLLECTED
 
     def _now(self, place: Place, connection: BaseDatabaseWrapper, run: Callable[[Table], T]) -> T:
         """Run a transaction of a single write; it reads nothing that could be stale but the catalog's cache."""
@@ -285,6 +287,10 @@ class TableProxy:
 
     def _missing(self, document_id: str) -> DocumentNotFound:
         return DocumentNotFound(f"The table {self._name!r} has no document {document_id!r}.")
+
+
+def _sets(table: Table, texts: Mapping[str, str]) -> list[Write]:
+    return [Write(table, document_id, "set", text) for document_id, text in texts.items()]
 
 
 def _only(outcomes: list[Outcome]) -> Outcome:
