@@ -68,11 +68,11 @@ def finish_step(ns: int, flushed: Flushed) -> Step:
 
 def _resolved(writes: list[Write], unit: Unit | None = None) -> dict[str, str]:
     """Return the tables to look up again: all but kontract's own and those that the same batch or unit creates."""
-    beside = unit.by_namespace().get(writes[0].table.ns, []) if unit else writes
+    tables = {write.table.ptr: write.table for write in writes}
+    beside = unit.by_namespace().get(writes[0].table.ns, []) if unit else writes if versions.CATALOG in tables else []
     created = {write.id for write in beside if write.table.ptr == versions.CATALOG}
-    names = {write.table.ptr: write.table.name for write in writes if write.table.ptr >= versions.FIRST_PTR}
-    tables = {ptr: catalog_id(name) for ptr, name in names.items()}
-    return _lookup({ptr: entry for ptr, entry in tables.items() if entry not in created})
+    entries = {ptr: catalog_id(table.name) for ptr, table in tables.items() if ptr >= versions.FIRST_PTR}
+    return _lookup({ptr: entry for ptr, entry in entries.items() if entry not in created})
 
 
 def _lookup(tables: dict[int, str]) -> dict[str, str]:

@@ -6,7 +6,7 @@ import inspect
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
@@ -39,7 +39,8 @@ class Transaction:
         self._using = using
         self._isolation = isolation
         self._label = label
-        self._stack = ExitStack()
+        self._atomic: AbstractContextManager[object] | None = None
+        self._restore: Callable[[], None] | None = None
         self._unit: Unit | None = None
         self._gate: asynchronous.Gate | None = None
 
@@ -53,43 +54,42 @@ class Transaction:
 
     def __enter__(self) -> "Transaction":
         connection = get_connection(get_alias(get_namespace(), self._using))
-        with self._stack as stack:
-            if in_transaction(connection):
-                self._join(connection, stack)
-            else:
-                self._open(connection, stack)
-            self._stack = stack.pop_all()
+        joining = in_transaction(connection)
+        if joining:
+            self._check_isolation(find_unit(connection))
+        else:
+            settle(connection)
+        isolation = self._isolation or get_settings().ISOLATION
+        if not connection.in_atomic_block and not joining:  # else the transaction has begun, perhaps a TestCase's
+            self._restore = _set_level(connection, isolation)
+        self._atomic = atomic(using=connection.alias)
+        self._atomic.__enter__()
+        self._unit = find_unit(connection) if joining else begin(connection, isolation, self._label or get_call().route)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        block, self._atomic = self._atomic, None
         try:
-            self._stack.__exit__(kind, error, traceback)
+            if block is not None:  # else it was never entered
+                block.__exit__(kind, error, traceback)
         except DatabaseError as failure:
             _raise_translated(failure)
             raise
+        finally:
+            if self._restore is not None:
+                self._restore()
         if isinstance(error, DatabaseError):
             _raise_translated(error)
 
-    def _open(self, connection: BaseDatabaseWrapper, stack: ExitStack) -> None:
-        isolation = self._isolation or get_settings().ISOLATION
-        settle(connection)
-        if not connection.in_atomic_block:  # else inside a TestCase, whose transaction has begun
-            _set_level(connection, isolation, stack)
-        stack.enter_context(atomic(using=connection.alias))
-        self._unit = begin(connection, isolation, self._label or get_call().route)
-
-    def _join(self, connection: BaseDatabaseWrapper, stack: ExitStack) -> None:
-        unit = find_unit(connection)
+    def _check_isolation(self, unit: Unit | None) -> None:
         held = unit.isolation if unit else "joined"
         if self._isolation and _STRENGTH[held] < _STRENGTH[self._isolation]:
             raise IsolationError(
                 f"The transaction that is already open does not have {self._isolation} isolation. Ask for it in the "
                 f'outermost block: kontract.transaction(isolation="{self._isolation}").'
             )
-        stack.enter_context(atomic(using=connection.alias))
-        self._unit = unit
 
     async def __aenter__(self) -> "Transaction":
         self._gate = await asynchronous.enter()
@@ -116,8 +116,8 @@ def _raise_translated(error: DatabaseError) -> None:
         raise ours from error
 
 
-def _set_level(connection: BaseDatabaseWrapper, isolation: Isolation, stack: ExitStack) -> None:
-    """Make the next BEGIN ask for ``isolation``; psycopg sends it with the first statement."""
+def _set_level(connection: BaseDatabaseWrapper, isolation: Isolation) -> Callable[[], None]:
+    """Make the next BEGIN, which psycopg sends with the first statement, ask for ``isolation``; return the way back."""
     raw = get_raw(connection)
     before = raw.isolation_level
 
@@ -126,7 +126,7 @@ def _set_level(connection: BaseDatabaseWrapper, isolation: Isolation, stack: Exi
             raw.isolation_level = before
 
     raw.isolation_level = _LEVELS[isolation]
-    stack.callback(restore)
+    return restore
 
 
 def transaction(

@@ -12,7 +12,6 @@ of the tested code is the commit, and a single write is flushed at once.
 from collections.abc import Callable
 from functools import partial
 from typing import Any
-from weakref import WeakKeyDictionary, WeakSet
 
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -28,8 +27,9 @@ from kontract.mvcc.writes import Write
 
 rolled_back = Signal()  # sent with ``using``, the alias, whenever a rollback may have undone something
 
-_units: "WeakKeyDictionary[BaseDatabaseWrapper, tuple[Unit, object]]" = WeakKeyDictionary()
-_hooked: "WeakSet[BaseDatabaseWrapper]" = WeakSet()
+# Kept on Django's connection, which is one thread's: the unit and the psycopg connection that it collects for.
+_UNIT = "_kontract_unit"
+_HOOKED = "_kontract_hooked"
 
 
 def in_transaction(connection: BaseDatabaseWrapper) -> bool:
@@ -48,7 +48,7 @@ def find_unit(connection: BaseDatabaseWrapper) -> Unit | None:
 
 
 def _peek(connection: BaseDatabaseWrapper) -> Unit | None:
-    unit, raw = _units.get(connection, (None, None))
+    unit, raw = connection.__dict__.get(_UNIT, (None, None))
     return unit if raw is connection.connection else None  # else the connection was lost, and the unit with it
 
 
@@ -56,7 +56,7 @@ def begin(connection: BaseDatabaseWrapper, isolation: Isolation, label: str | No
     """Open a unit of work for the transaction that the connection is in."""
     savepoints = [sid for sid in connection.savepoint_ids if sid is not None]
     unit = Unit(isolation=isolation, label=label, savepoints=savepoints)
-    _units[connection] = unit, connection.connection
+    connection.__dict__[_UNIT] = unit, connection.connection
     _hook(connection)
     return unit
 
@@ -65,7 +65,7 @@ def settle(connection: BaseDatabaseWrapper) -> None:
     """Flush what a block without a savepoint left behind inside a ``TestCase``."""
     unit = _peek(connection)
     if unit is not None and connection.in_atomic_block:
-        _units.pop(connection)
+        connection.__dict__.pop(_UNIT, None)
         flush(connection, unit, commit=False)
 
 
@@ -112,9 +112,9 @@ def _commits(connection: BaseDatabaseWrapper) -> bool:
 
 def _hook(connection: BaseDatabaseWrapper) -> None:
     """Wrap the methods of this connection object that end a transaction or move between its savepoints."""
-    if connection in _hooked:
+    if connection.__dict__.setdefault(_HOOKED, False):
         return
-    _hooked.add(connection)
+    connection.__dict__[_HOOKED] = True
     hooks: dict[str, Callable[..., Any]] = {
         "commit": _on_commit,
         "rollback": _on_rollback,
@@ -130,7 +130,7 @@ def _hook(connection: BaseDatabaseWrapper) -> None:
 def _on_commit(connection: BaseDatabaseWrapper, original: Callable[[], None]) -> None:
     connection.validate_no_atomic_block()
     unit = _peek(connection)
-    _units.pop(connection, None)
+    connection.__dict__.pop(_UNIT, None)
     if unit is not None:
         try:
             flush(connection, unit, commit=True)
@@ -150,7 +150,7 @@ def _abandon(connection: BaseDatabaseWrapper) -> None:
 
 def _on_rollback(connection: BaseDatabaseWrapper, original: Callable[[], None]) -> None:
     connection.validate_no_atomic_block()
-    _units.pop(connection, None)
+    connection.__dict__.pop(_UNIT, None)
     rolled_back.send(sender=None, using=connection.alias)
     original()
 
@@ -166,7 +166,7 @@ def _on_release(connection: BaseDatabaseWrapper, original: Callable[[str], None]
     if (unit := _peek(connection)) is not None:
         unit.release(sid)
         if not in_transaction(connection):  # the end of the tested code's outermost block, inside a TestCase
-            _units.pop(connection)
+            connection.__dict__.pop(_UNIT, None)
             flush(connection, unit, commit=False)
     original(sid)
 
@@ -175,7 +175,7 @@ def _on_rollback_to(connection: BaseDatabaseWrapper, original: Callable[[str], N
     if (unit := _peek(connection)) is not None:
         unit.rollback_to(sid)
         if not in_transaction(connection):
-            _units.pop(connection)
+            connection.__dict__.pop(_UNIT, None)
     rolled_back.send(sender=None, using=connection.alias)
     original(sid)
 
