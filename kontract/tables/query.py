@@ -5,7 +5,7 @@ made when the query is compiled, so that it shows the transaction's own writes u
 """
 
 import functools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self, TypeVar, overload
 
@@ -20,10 +20,12 @@ from kontract.exceptions import InvalidQueryError, KontractError
 from kontract.models import Storage
 from kontract.mvcc import asynchronous
 from kontract.mvcc.errors import translated
-from kontract.mvcc.reading import resolve_moment, source
+from kontract.mvcc.reading import remember, resolve_moment, source
 from kontract.mvcc.snapshot import check_intact
-from kontract.mvcc.writes import Table
-from kontract.tables.documents import Document
+from kontract.mvcc.transaction import run_transaction
+from kontract.mvcc.units import collect, find_unit
+from kontract.mvcc.writes import Table, Write
+from kontract.tables.documents import Document, encode
 from kontract.tables.place import Place
 
 T = TypeVar("T")
@@ -157,6 +159,36 @@ class TableQuery:
         """Return whether there is any document."""
         return self._run(lambda queryset: queryset.exists())
 
+    def update(self, changes: Mapping[str, Any]) -> int:
+        """Merge ``changes`` into every document found, as one transaction; return how many there were.
+
+        Raises ``ConflictError`` in a transaction where another one changed any of them first; outside it runs again.
+        """
+        encode(changes)
+
+        def merge(table: Table, found: Document) -> Write:
+            return Write(table, found.id, "set", encode({**found, **changes}), found.owner)
+
+        return self._write(merge)
+
+    def delete(self) -> int:
+        """Delete every document found, as one transaction; return how many there were.  Raises as ``update`` does."""
+        return self._write(lambda table, found: Write(table, found.id, "delete"))
+
+    def _write(self, make: Callable[[Table, Document], Write]) -> int:
+        connection = self._place.writing()
+
+        def attempt() -> int:
+            found = list(TableQuery(self._place, self._queryset.using(connection.alias)))
+            table, unit = self._place.resolve(connection), find_unit(connection)
+            if unit is not None:
+                remember(unit, table, {document.id: document.txid for document in found})
+                for document in found:
+                    collect(connection, unit, make(table, document))
+            return len(found)
+
+        return run_transaction(attempt, using=connection.alias)[0]
+
     def explain(self, **options: Any) -> str:
         """Return PostgreSQL's plan; options as for QuerySet.explain() of Django."""
         return self._run(lambda queryset: queryset.explain(**options))
@@ -200,6 +232,14 @@ class TableQuery:
     async def aexists(self) -> bool:
         """See exists()."""
         return await asynchronous.call(self.exists)
+
+    async def aupdate(self, changes: Mapping[str, Any]) -> int:
+        """See update()."""
+        return await asynchronous.call(self.update, changes)
+
+    async def adelete(self) -> int:
+        """See delete()."""
+        return await asynchronous.call(self.delete)
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         for document in await self.alist():

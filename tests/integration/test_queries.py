@@ -4,9 +4,12 @@ from typing import Any
 
 import pytest
 from django.db.models import Q
+from django.db.transaction import atomic
 
+import kontract
 from kontract import env
-from kontract.exceptions import InvalidQueryError
+from kontract.exceptions import ConflictError, InvalidDocumentError, InvalidQueryError, ReadOnlyError
+from tests.interleave import Actor
 
 PEOPLE: dict[str, dict[str, Any]] = {
     "a": {"name": "Ada", "age": 36, "tags": ["math"], "address": {"city": "London"}, "active": True},
@@ -92,6 +95,52 @@ def test_a_query_runs_once_and_all_runs_it_again() -> None:
     assert len(query) == 2
     assert len(query.all()) == 1
     assert query
+
+
+def test_all_documents_found_are_updated_or_deleted_as_one_transaction() -> None:
+    users = env.storage.users
+    owners = {document.id: document.owner for document in users.query()}
+    assert users.query(active=True).update({"active": False, "seen": 1}) == 2
+    assert find(active=False) == ["a", "b", "c"]
+    assert users["a"] == PEOPLE["a"] | {"active": False, "seen": 1}
+    assert users["a"].txid == users["c"].txid
+    assert users.query(active=False).delete() == 3
+    assert users.query(active=False).delete() == 0
+    assert list(users) == ["d"]
+    assert users["d"].owner == owners["d"]
+    undone = kontract.undo(users.history("a")[0].deleted_txid or 0)
+    assert undone is not None
+    assert find(active=False) == ["a", "b", "c"]
+
+
+def test_set_based_writes_inside_a_block_see_and_are_seen_by_it() -> None:
+    users = env.storage.users
+    with kontract.transaction():
+        users.set("e", {"active": True})
+        assert users.query(active=True).update({"n": 1}) == 3
+        assert users.query(n=1).delete() == 3
+        assert find(active=True) == []
+    assert list(users) == ["b", "d"]
+
+
+def test_a_document_found_and_changed_by_somebody_else_conflicts() -> None:
+    users = env.storage.users
+    with Actor() as other:
+        block = atomic()
+        block.__enter__()
+        assert users.query(name="Ada").update({"n": 1}) == 1
+        other.do(lambda: users.update("a", {"n": 2}))
+        with pytest.raises(ConflictError):
+            block.__exit__(None, None, None)
+    assert users["a"]["n"] == 2
+
+
+def test_set_based_writes_refuse_what_single_ones_refuse() -> None:
+    with pytest.raises(InvalidDocumentError):
+        env.storage.users.query().update({"n": {1}})
+    with pytest.raises(ReadOnlyError):
+        env.storage.users.as_of(0).query().delete()
+    assert len(env.storage.users) == 4
 
 
 def test_values_of_an_attacker_stay_values() -> None:
