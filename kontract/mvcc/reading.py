@@ -24,11 +24,10 @@ class Row(NamedTuple):
 
 
 class Source(NamedTuple):
-    """A FROM entry with the columns of ``storage``; ``snapshot`` is to be checked after reading, if not None."""
+    """A FROM entry with the columns of ``storage``, and its parameters."""
 
     sql: str
     params: dict[str, Any]
-    snapshot: int | None = None
 
 
 def read(
@@ -97,7 +96,7 @@ def source(connection: BaseDatabaseWrapper, table: Table, moment: AsOf | None = 
     place: dict[str, Any] = {"ns": table.ns, "ptr": table.ptr}
     if moment is not None:
         snapshot = resolve_moment(connection, table, moment)
-        return Source(versions.SOURCE_AS_OF, place | {"snapshot": snapshot}, snapshot)
+        return Source(versions.SOURCE_AS_OF, place | {"snapshot": snapshot})
     unit = find_unit(connection)
     if unit is None or not (collected := unit.of_table(table)):
         return Source(versions.SOURCE_LIVE, place)

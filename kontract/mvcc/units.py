@@ -47,6 +47,13 @@ def find_unit(connection: BaseDatabaseWrapper) -> Unit | None:
     return _peek(connection) or begin(connection, "joined", None)
 
 
+def require_unit(connection: BaseDatabaseWrapper) -> Unit:
+    """Return the unit of work of the open transaction.  Raises ``TransactionManagementError`` outside of one."""
+    if (unit := find_unit(connection)) is None:
+        raise TransactionManagementError("No transaction is open to collect writes for.")
+    return unit
+
+
 def _peek(connection: BaseDatabaseWrapper) -> Unit | None:
     unit, raw = connection.__dict__.get(_UNIT, (None, None))
     return unit if raw is connection.connection else None  # else the connection was lost, and the unit with it

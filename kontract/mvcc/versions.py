@@ -26,9 +26,6 @@ FIRST_PTR: Final = 100  # smaller ones are reserved
 
 CLOCK_KEY: Final = 0x6B6F6E74  # "kont": the first key of pg_advisory_xact_lock, the namespace being the second
 
-COMMITTED: Final = 1
-ACTIVE: Final = 2
-
 PARAMETER_TYPES: Final = {  # of the statements that are worth preparing
     "ns": "int",
     "writes": "jsonb",

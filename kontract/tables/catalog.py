@@ -23,7 +23,7 @@ from kontract.mvcc.reading import read
 from kontract.mvcc.snapshot import check_writable
 from kontract.mvcc.steps import catalog_id
 from kontract.mvcc.transaction import run_transaction
-from kontract.mvcc.units import collect, find_unit, rolled_back
+from kontract.mvcc.units import collect, find_unit, require_unit, rolled_back
 from kontract.mvcc.writes import Table, Write
 
 _NAME = re.compile(r"\w[\w.:-]{0,127}")
@@ -120,8 +120,7 @@ def drop(name: str, *, using: str | None = None) -> None:
         table = _look_up(connection, ns, name)
         if table is None:
             raise TableNotFound(f"There is no logical table {name!r} to drop.")
-        unit = find_unit(connection)
-        assert unit is not None  # noqa: S101 - this runs in a transaction
+        unit = require_unit(connection)
         collected = unit.of_table(table)
         rows = fetch_all(connection, versions.IDS, {"ns": ns, "ptr": table.ptr})
         for document_id in dict.fromkeys([*collected, *(row[0] for row in rows)]):
@@ -210,9 +209,7 @@ def _read_entry(connection: BaseDatabaseWrapper, ns: int, entry_id: str) -> dict
 
 
 def _write_entry(connection: BaseDatabaseWrapper, ns: int, entry_id: str, entry: dict[str, Any]) -> None:
-    unit = find_unit(connection)
-    assert unit is not None  # noqa: S101 - only called in a transaction
-    collect(connection, unit, Write(_catalog(ns), entry_id, "set", json.dumps(entry)))
+    collect(connection, require_unit(connection), Write(_catalog(ns), entry_id, "set", json.dumps(entry)))
 
 
 def _draw(connection: BaseDatabaseWrapper, ns: int, sequence: str, first: int) -> int:

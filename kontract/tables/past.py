@@ -6,7 +6,7 @@ from kontract.context import register_snapshot_reader
 from kontract.mvcc import asynchronous, clock, snapshot
 from kontract.mvcc.history import reversing_writes
 from kontract.mvcc.transaction import run_transaction
-from kontract.mvcc.units import collect, find_unit
+from kontract.mvcc.units import collect, require_unit
 from kontract.tables.catalog import list_tables, locate
 
 
@@ -23,8 +23,7 @@ def undo(txid: int, *, using: str | None = None) -> int | None:
 
     def write() -> None:
         writes = reversing_writes(connection, ns, txid, list_tables(connection, ns))
-        unit = find_unit(connection)
-        assert unit is not None  # noqa: S101 - this runs in a transaction
+        unit = require_unit(connection)
         for reversing in writes:
             collect(connection, unit, reversing)
 

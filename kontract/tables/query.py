@@ -23,7 +23,7 @@ from kontract.mvcc.errors import translated
 from kontract.mvcc.reading import remember, resolve_moment, source
 from kontract.mvcc.snapshot import check_intact
 from kontract.mvcc.transaction import run_transaction
-from kontract.mvcc.units import collect, find_unit
+from kontract.mvcc.units import collect, require_unit
 from kontract.mvcc.writes import Table, Write
 from kontract.tables.documents import Document, encode
 from kontract.tables.place import Place
@@ -180,11 +180,10 @@ class TableQuery:
 
         def attempt() -> int:
             found = list(TableQuery(self._place, self._queryset.using(connection.alias)))
-            table, unit = self._place.resolve(connection), find_unit(connection)
-            if unit is not None:
-                remember(unit, table, {document.id: document.txid for document in found})
-                for document in found:
-                    collect(connection, unit, make(table, document))
+            table, unit = self._place.resolve(connection), require_unit(connection)
+            remember(unit, table, {document.id: document.txid for document in found})
+            for document in found:
+                collect(connection, unit, make(table, document))
             return len(found)
 
         return run_transaction(attempt, using=connection.alias)[0]
