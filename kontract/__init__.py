@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from kontract.mvcc.snapshot import as_of as as_of
     from kontract.mvcc.transaction import transaction as transaction
     from kontract.mvcc.transaction import transactional as transactional
+    from kontract.perms import perm as perm
     from kontract.rpc.registry import backend as backend
     from kontract.tables.documents import Document as Document
     from kontract.tables.env import env as env
@@ -36,6 +37,7 @@ _PUBLIC = {
     "ctx": "kontract.context",
     "env": "kontract.tables.env",
     "namespace": "kontract.context",
+    "perm": "kontract.perms",
     "pin_snapshot": "kontract.tables.past",
     "transaction": "kontract.mvcc.transaction",
     "transactional": "kontract.mvcc.transaction",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist, PermissionDenied
-from django.db import NotSupportedError, OperationalError
+from django.db import IntegrityError, NotSupportedError, OperationalError
 
 
 class KontractError(Exception):
@@ -103,6 +103,13 @@ class ConflictError(KontractError, OperationalError):
     http_status = 409
 
 
+class ConstraintError(KontractError, IntegrityError):
+    """A write would break a rule of its table: a primary key or unique value twice, a check, a reference."""
+
+    code = "constraint_violated"
+    http_status = 409
+
+
 class ClockTimeoutError(KontractError, OperationalError):
     """The namespace's clock was held by other writers for longer than the setting allows."""
 
@@ -121,6 +128,13 @@ class ReadOnlyError(KontractError, NotSupportedError):
 
     code = "read_only"
     http_status = 409
+
+
+class UnsupportedError(KontractError, NotSupportedError):
+    """Versioned models cannot do this; the message says what to write instead."""
+
+    code = "unsupported"
+    http_status = 400
 
 
 class NotVersionedError(KontractError, NotSupportedError):

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import psycopg
 from django.db import DatabaseError
 
-from kontract.exceptions import ClockTimeoutError, ConflictError, KontractError
+from kontract.exceptions import ClockTimeoutError, ConflictError, ConstraintError, KontractError
 from kontract.mvcc import versions
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -45,6 +45,9 @@ def translate(error: BaseException, *, flushing: bool = False) -> KontractError 
         )
     if cause.sqlstate == _UNIQUE_VIOLATION and cause.diag.constraint_name == "storage_live":
         return ConflictError("Another transaction inserted one of these documents and committed first. Run it again.")
+    if cause.sqlstate == _INVALID_TEXT_REPRESENTATION and versions.VIOLATION in (cause.diag.message_primary or ""):
+        text = (cause.diag.message_primary or "").partition(versions.VIOLATION)[2].removesuffix('"')
+        return ConstraintError(f"The write violates the {text}.")
     if cause.sqlstate == _INVALID_TEXT_REPRESENTATION and versions.OUTDATED in (cause.diag.message_primary or ""):
         return ConflictError(
             "Another transaction has dropped a logical table, or made it anew, or taken a document since this one "

@@ -66,6 +66,7 @@ def flush(connection: BaseDatabaseWrapper, unit: Unit, *, commit: bool) -> list[
 
 def flush_early(connection: BaseDatabaseWrapper, unit: Unit) -> None:
     """Write what ``unit`` has collected but keep the transaction, and so the clock, open."""
+    unit.in_steps = True
     for ns, writes in unit.by_namespace().items():
         _check_seen(connection, unit, ns, writes)
         _flush_namespace(connection, unit, ns, writes)
@@ -84,13 +85,14 @@ def _final_steps(connection: BaseDatabaseWrapper, unit: Unit) -> Iterator[Step]:
     for ns in sorted(versioned.keys() | unit.flushed.keys()):
         writes = versioned.get(ns, [])
         if ns in unit.flushed or len(writes) > limit:
+            unit.in_steps = True
             _flush_namespace(connection, unit, ns, writes)
             if flushed := unit.flushed.get(ns):  # none where there was nothing left to delete
                 yield finish_step(ns, flushed)
         elif len(writes) == 1:
-            yield write_one_step(writes[0], unit.label)
+            yield write_one_step(writes[0], unit.label, unit)
         else:
-            yield write_step(ns, writes, unit.label)
+            yield write_step(ns, writes, unit.label, unit=unit)
 
 
 def _flush_namespace(connection: BaseDatabaseWrapper, unit: Unit, ns: int, writes: list[Write]) -> None:
@@ -104,13 +106,14 @@ def _flush_namespace(connection: BaseDatabaseWrapper, unit: Unit, ns: int, write
     for first in range(0, len(writes), limit):
         batch = writes[first : first + limit]
         flushed = unit.flushed.get(ns)
-        step = write_step(ns, batch, unit.label, flushed=flushed)
+        step = write_step(ns, batch, unit.label, flushed=flushed, unit=unit)
         (outcome,) = run_steps(connection, [step], commit=False)
         if flushed:
             flushed.changes = combine_changes(flushed.changes, outcome.changes)
-            flushed.count += len(batch)
         elif outcome.txid is not None:
-            unit.flushed[ns] = Flushed(outcome.txid, outcome.changes, len(batch))
+            flushed = unit.flushed[ns] = Flushed(outcome.txid, outcome.changes, 0)
+        if flushed:
+            flushed.note(batch)
 
 
 def run_steps(connection: BaseDatabaseWrapper, steps: list[Step], *, commit: bool) -> list[Outcome]:
@@ -139,12 +142,17 @@ def _compose(connection: BaseDatabaseWrapper, steps: list[Step], *, own: bool, c
     wait = commit and get_settings().DURABILITY == "group"
     if own and wait:
         yield "BEGIN ISOLATION LEVEL READ COMMITTED"
+    for step in steps:  # all of them before any clock is taken
+        yield from (compose(connection, *statement) for statement in step.before)
     for step in steps:
         if step.locks:
             yield compose(connection, *clock.lock(step.ns))
         if not own and "tables" in step.params:
             yield compose(connection, versions.HOLD_TABLES, {"ns": step.ns, "tables": step.params["tables"]})
+        yield from (compose(connection, *statement) for statement in step.under)
         yield compose(connection, step.sql, step.params)
+    for step in steps:
+        yield from (compose(connection, *statement) for statement in step.after)
     if not commit:
         yield versions.UNSET
     elif wait or not own:

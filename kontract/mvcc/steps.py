@@ -1,40 +1,70 @@
 """The statements that a flush is made of, each with its parameters."""
 
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from kontract.context import get_call
 from kontract.mvcc import versions
+from kontract.mvcc.rules import (
+    Rules,
+    check_references,
+    check_referrers,
+    claim_keys,
+    hold_references,
+    settle_keys,
+    verify,
+)
 from kontract.mvcc.unit import Flushed, Unit
 from kontract.mvcc.writes import Table, Write, as_params, encode, encode_changes
 
 
+class Statement(NamedTuple):
+    """SQL and its parameters."""
+
+    sql: str
+    params: dict[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One statement of a flush, whose row becomes an ``Outcome``."""
+    """One statement of a flush, whose row becomes an ``Outcome``, and those that see to the rules of its tables.
+
+    ``before`` run before the clock is taken, because they may wait for other transactions; ``under`` under it, and
+    ``after`` when everything is written.
+    """
 
     ns: int
     sql: str
     params: dict[str, Any]
     locks: bool = False
+    before: tuple[Statement, ...] = ()
+    under: tuple[Statement, ...] = ()
+    after: tuple[Statement, ...] = ()
 
 
-def write_step(ns: int, writes: list[Write], label: str | None, *, flushed: Flushed | None = None) -> Step:
+def write_step(
+    ns: int, writes: list[Write], label: str | None, *, flushed: Flushed | None = None, unit: Unit | None = None
+) -> Step:
     """Return the statement that writes versioned documents of one namespace.
 
     The tables are looked up again in the catalog, under the clock, so that a dropped one is never written to.
     """
+    rules = _rule_statements(ns, writes, unit)
     if flushed:
         params = {"ns": ns, "writes": encode(writes, start=flushed.count), **_resolved(writes)}
-        return Step(ns, versions.WRITE_MORE, params | {"txid": flushed.txid, "owner": get_call().owner})
+        params |= {"txid": flushed.txid, "owner": get_call().owner}
+        return Step(ns, versions.WRITE_MORE, params, **rules)
     params = {"ns": ns, "writes": encode(writes), **_resolved(writes), **_author(label)}
-    return Step(ns, versions.WRITE, params, locks=True)
+    return Step(ns, versions.WRITE, params, locks=True, **rules)
 
 
-def write_one_step(write: Write, label: str | None = None) -> Step:
+def write_one_step(write: Write, label: str | None = None, unit: Unit | None = None) -> Step:
     """Return the statement that writes one versioned document and, unlike that of a batch, gives no changes back."""
     params = {"ns": write.table.ns, **as_params(write), **_resolved([write]), **_author(label)}
-    return Step(write.table.ns, versions.WRITE_ONE, params, locks=True)
+    rules = _rule_statements(write.table.ns, [write], unit)
+    return Step(write.table.ns, versions.WRITE_ONE, params, locks=True, **rules)
 
 
 def single_step(write: Write) -> Step:
@@ -49,7 +79,8 @@ def in_place_step(ns: int, writes: list[Write], unit: Unit | None = None) -> Ste
     """
     taken = dict.fromkeys(unit.taken, 0) if unit else None
     params = {"ns": ns, "writes": encode(writes, seen=taken), "owner": get_call().owner, **_resolved(writes, unit)}
-    return Step(ns, versions.WRITE_IN_PLACE, params)
+    rules = _rule_statements(ns, writes, unit)
+    return Step(ns, versions.WRITE_IN_PLACE, params, locks=any(rules.values()), **rules)
 
 
 def take_step(table: Table, *, last: bool, label: str | None) -> Step:
@@ -63,7 +94,87 @@ def take_step(table: Table, *, last: bool, label: str | None) -> Step:
 def finish_step(ns: int, flushed: Flushed) -> Step:
     """Return the statement that completes the log of a transaction flushed in several steps."""
     params = {"ns": ns, "txid": flushed.txid, "changes": encode_changes(flushed.changes)}
-    return Step(ns, versions.FINISH, params)
+    changed: dict[Table, tuple[list[str], list[str]]] = {}
+    for table, ids in flushed.changed.items():
+        gone = {
+            document_id for (ptr, document_id), op in flushed.changes.items() if op == "delete" and ptr == table.ptr
+        }
+        changed[table] = [id_ for id_ in ids if id_ not in gone], [id_ for id_ in ids if id_ in gone]
+    return Step(ns, versions.FINISH, params, after=tuple(reference_checks(changed)))
+
+
+# --- Rules -----------------------------------------------------------------------------------------------------------
+
+
+def _rule_statements(ns: int, writes: list[Write], unit: Unit | None) -> dict[str, Any]:
+    """Return the statements that see to the rules of the tables written, as arguments of ``Step``."""
+    if not any(write.table.rules for write in writes):
+        return {}
+    before: list[Statement] = []
+    under: list[Statement] = []
+    changed: dict[Table, tuple[list[str], list[str]]] = {}
+    for table, of_table in _by_table(writes).items():
+        params = {"ns": ns, "ptr": table.ptr, "writes": encode(of_table)}
+        if table.rules is not None:
+            _add_key_statements(table, of_table, params, unit, before, under)
+            if table.rules.references and unit is not None and unit.isolation != "joined":
+                under.extend(Statement(sql, params) for sql in [hold_references(table.rules)] if sql)
+            changed[table] = (
+                [write.id for write in of_table if write.op != "delete"],
+                [write.id for write in of_table if write.op == "delete"],
+            )
+    in_steps = unit is not None and unit.in_steps
+    after = () if in_steps else tuple(reference_checks(changed))
+    return {"before": tuple(before), "under": tuple(under), "after": after}
+
+
+def _add_key_statements(
+    table: Table,
+    writes: list[Write],
+    params: dict[str, Any],
+    unit: Unit | None,
+    before: list[Statement],
+    under: list[Statement],
+) -> None:
+    touched = touched_rules(table, writes)
+    if touched is None:
+        return
+    eager = unit is not None and unit.eager
+    if touched.keys and not eager and any(write.op != "delete" for write in writes):
+        before.append(Statement(claim_keys(touched), params))
+    claimed = sorted(unit.claimed.get((table.ns, table.ptr), ())) if unit else []
+    if touched.keys and (claimed or any(write.op != "insert" for write in writes)):
+        under.append(Statement(settle_keys(touched), params | {"claimed": claimed}))
+    if any(write.op != "delete" for write in writes):
+        under.append(Statement(verify(touched), params))
+
+
+def touched_rules(table: Table, writes: Iterable[Write]) -> Rules | None:
+    """Return the keys and checks of ``table`` that ``writes`` can break; None: none."""
+    if table.rules is None:
+        return None
+    columns: set[str] = set()
+    for write in writes:
+        if write.op != "merge":
+            return table.rules.touched_by(None)
+        columns.update(json.loads(write.data or "{}"), write.absent)
+    return table.rules.touched_by(columns)
+
+
+def reference_checks(changed: Mapping[Table, tuple[list[str], list[str]]]) -> Iterator[Statement]:
+    """Yield the statements that check references, for the ids written and the ids deleted, by table."""
+    for table, (written, deleted) in changed.items():
+        if table.rules is not None and table.rules.references and written:
+            yield Statement(check_references(table.rules), {"ns": table.ns, "ptr": table.ptr, "ids": written})
+        if table.rules is not None and table.rules.referrers and deleted:
+            yield Statement(check_referrers(table.rules), {"ns": table.ns, "ptr": table.ptr, "ids": deleted})
+
+
+def _by_table(writes: Iterable[Write]) -> dict[Table, list[Write]]:
+    grouped: dict[Table, list[Write]] = {}
+    for write in writes:
+        grouped.setdefault(write.table, []).append(write)
+    return grouped
 
 
 def _resolved(writes: list[Write], unit: Unit | None = None) -> dict[str, str]:

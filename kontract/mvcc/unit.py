@@ -39,23 +39,39 @@ class Flushed:
     txid: int
     changes: Changes
     count: int
+    changed: dict[Table, list[str]] = field(default_factory=dict)  # ids of documents whose references are to be checked
+
+    def note(self, writes: list[Write]) -> None:
+        """Remember what was written, so that references are checked when everything is."""
+        self.count += len(writes)
+        for write in writes:
+            if write.table.rules is not None:
+                self.changed.setdefault(write.table, []).append(write.id)
 
 
 class Unit:
     """The collected writes of one transaction on one connection."""
 
-    def __init__(self, *, isolation: Isolation, label: str | None, savepoints: list[str]) -> None:
+    def __init__(self, *, isolation: Isolation, label: str | None, savepoints: list[str], eager: bool = False) -> None:
         self.isolation = isolation
         self.label = label
         self.layers = [Layer(None), *(Layer(sid) for sid in savepoints)]
         self.count = 0  # writes collected since the last flush, overwritten ones included
         self.seen: dict[Key, int] = {}  # txids of versions read, where PostgreSQL does not detect conflicts
         self.taken: set[Key] = set()  # documents of unversioned tables that must still be there to be deleted
+        self.eager = eager  # whether unique values are claimed when a write is collected
+        self.claimed: dict[tuple[int, int], set[str]] = {}  # key rows inserted by (ns, ptr) of the table
+        self.in_steps = False  # whether a flush takes several steps, so that references are checked at its end
         self.flushed: dict[int, Flushed] = {}  # by namespace
         self.committed: dict[int, int] = {}  # namespace -> txid, once committed
 
     def collect(self, write: Write) -> None:
         """Take ``write`` into the innermost layer."""
+        before = self.find(write.table, write.id)
+        if before is not None and {before.op, write.op} == {"insert", "set"}:
+            write = write._replace(op="insert")  # what is new in this transaction stays so
+        elif before is not None and write.op == "insert":
+            write = write._replace(op="set")
         self.layers[-1].add(write)
         self.count += 1
 

@@ -20,6 +20,7 @@ from django.dispatch import Signal
 
 from kontract.conf import get_settings
 from kontract.mvcc import clock
+from kontract.mvcc.claims import claim
 from kontract.mvcc.flush import Outcome, flush, flush_early, run_steps
 from kontract.mvcc.steps import Step, single_step
 from kontract.mvcc.unit import Isolation, Unit
@@ -62,7 +63,7 @@ def _peek(connection: BaseDatabaseWrapper) -> Unit | None:
 def begin(connection: BaseDatabaseWrapper, isolation: Isolation, label: str | None) -> Unit:
     """Open a unit of work for the transaction that the connection is in."""
     savepoints = [sid for sid in connection.savepoint_ids if sid is not None]
-    unit = Unit(isolation=isolation, label=label, savepoints=savepoints)
+    unit = Unit(isolation=isolation, label=label, savepoints=savepoints, eager=True)
     connection.__dict__[_UNIT] = unit, connection.connection
     _hook(connection)
     return unit
@@ -76,12 +77,18 @@ def settle(connection: BaseDatabaseWrapper) -> None:
         flush(connection, unit, commit=False)
 
 
-def collect(connection: BaseDatabaseWrapper, unit: Unit, write: Write) -> None:
-    """Take ``write`` into the unit; beyond ``FLUSH_LIMIT`` flush early, unless a savepoint may still drop it."""
+def collect(connection: BaseDatabaseWrapper, unit: Unit, *writes: Write) -> None:
+    """Take ``writes`` into the unit; beyond ``FLUSH_LIMIT`` flush early, unless a savepoint may still drop them.
+
+    Raises ``ConstraintError`` where one would break a check, or has a unique value of another document's.
+    """
     connection.validate_no_broken_transaction()
-    unit.collect(write)
-    if unit.count > get_settings().FLUSH_LIMIT and not unit.nested:
-        flush_early(connection, unit)
+    claim(connection, unit, writes)
+    limit = get_settings().FLUSH_LIMIT
+    for write in writes:
+        unit.collect(write)
+        if unit.count > limit and not unit.nested:
+            flush_early(connection, unit)
 
 
 def write_now(connection: BaseDatabaseWrapper, writes: list[Write]) -> list[Outcome]:

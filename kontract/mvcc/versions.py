@@ -18,10 +18,12 @@ taken for absent.
 Every statement names its namespace (``ns = ...``) on each table it touches, so that a namespace is a shard.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 CATALOG: Final = 0  # ptr of the catalog: logical names, namespaces
 HORIZONS: Final = 1  # ptr of vacuum's horizons, one unversioned document a table
+KEYS: Final = 2  # ptr of the key rows, which make values unique: one for each, that says which document has it
 FIRST_PTR: Final = 100  # smaller ones are reserved
 
 CLOCK_KEY: Final = 0x6B6F6E74  # "kont": the first key of pg_advisory_xact_lock, the namespace being the second
@@ -41,6 +43,7 @@ PARAMETER_TYPES: Final = {  # of the statements that are worth preparing
     "data": "jsonb",
     "owned": "text",
     "ord": "bigint",
+    "absent": "text[]",
     "timeout": "text",
 }
 
@@ -106,15 +109,12 @@ _LIVE_COLUMNS = "ns, ptr, id, _txid, _deleted_txid, _owner, _order, _schema, dat
 
 
 def _live(columns: str) -> str:
-    return (
-        f"SELECT {columns} FROM storage "  # noqa: S608 - only our own column lists are interpolated
-        "WHERE ns = %(ns)s AND ptr = %(ptr)s AND _deleted_txid IS NULL"
-    )
+    return f"SELECT {columns} FROM storage WHERE ns = %(ns)s AND ptr = %(ptr)s AND _deleted_txid IS NULL"
 
 
 def _as_of(columns: str, restriction: str = "") -> str:
     return (
-        f"SELECT {columns} FROM storage WHERE ns = %(ns)s AND ptr = %(ptr)s{restriction} "  # noqa: S608
+        f"SELECT {columns} FROM storage WHERE ns = %(ns)s AND ptr = %(ptr)s{restriction} "
         "AND _deleted_txid IS NULL AND _txid <= %(snapshot)s "
         f"UNION ALL SELECT {columns} FROM storage WHERE ns = %(ns)s AND ptr = -%(ptr)s{restriction} "
         "AND _deleted_txid IS NOT NULL AND _deleted_txid > %(snapshot)s AND _txid <= %(snapshot)s"
@@ -127,6 +127,17 @@ TABLES: Final = _live("id, data").replace("%(ptr)s", str(CATALOG)) + " AND id LI
 GET: Final = _live("id, data, _txid, _owner") + " AND id = ANY(%(ids)s)"
 GET_AS_OF: Final = _as_of("id, data, _txid, _owner", " AND id = ANY(%(ids)s)")
 
+EXISTING: Final = _live("id") + " AND id = ANY(%(ids)s)"
+SEEN: Final = _live("id, _txid") + " AND id = ANY(%(ids)s)"
+
+# In one order everywhere, so that two that want the same locks do not wait for each other.
+_KEYS_TO_LOCK = """(
+  SELECT id, hashtextextended(%(ns)s::text || '/' || %(ptr)s::text || '/' || id, 0) AS key
+  FROM unnest(%(ids)s::text[]) AS id ORDER BY key, id OFFSET 0
+) k"""
+LOCK_DOCUMENTS: Final = f"SELECT id, pg_advisory_xact_lock(key) FROM {_KEYS_TO_LOCK}"
+TRY_LOCK_DOCUMENTS: Final = f"SELECT id FROM {_KEYS_TO_LOCK} WHERE pg_try_advisory_xact_lock(key)"
+
 # FROM entries: a subselect with the columns of ``storage``, which PostgreSQL flattens.
 SOURCE_LIVE: Final = _live(_LIVE_COLUMNS)
 SOURCE_AS_OF: Final = _as_of(_LIVE_COLUMNS)
@@ -134,7 +145,7 @@ SOURCE_AS_OF: Final = _as_of(_LIVE_COLUMNS)
 # What a transaction has collected.
 _BATCH = (
     "jsonb_to_recordset(%(writes)s::jsonb) "
-    "AS w(n int, ptr int, id text, op text, data jsonb, owner text, ord bigint, seen bigint)"
+    "AS w(n int, ptr int, id text, op text, data jsonb, owner text, ord bigint, seen bigint, absent text[])"
 )
 # Under an older snapshot the statement above may not see that a table is gone; locking its entry then fails.
 HOLD_TABLES: Final = f"""
@@ -152,7 +163,7 @@ _LIVE_ROW = """LEFT JOIN LATERAL (
 SOURCE_OVERLAY: Final = f"""{SOURCE_LIVE} AND id <> ALL(%(hidden)s)
 UNION ALL SELECT %(ns)s::int, %(ptr)s::int, w.id, NULL::bigint, NULL::bigint, coalesce(w.owner, s._owner, %(owner)s),
   coalesce(w.ord, s._order, (1::bigint << 62) + w.n), coalesce(s._schema, 1), w.data
-FROM {_BATCH} {_LIVE_ROW}"""  # noqa: S608
+FROM {_BATCH} {_LIVE_ROW}"""
 
 HISTORY: Final = """
 SELECT s._txid, s._deleted_txid, s._owner, s.data, t.committed_at, t.owner, t.label
@@ -186,11 +197,12 @@ LATEST: Final = "SELECT txid FROM trxs WHERE ns = %(ns)s AND status = 1 ORDER BY
 
 _ONE = (
     "(SELECT 0 AS n, %(ptr)s::int AS ptr, %(id)s::text AS id, %(op)s::text AS op, %(data)s::jsonb AS data, "
-    "%(owned)s::text AS owner, %(ord)s::bigint AS ord) w"
+    "%(owned)s::text AS owner, %(ord)s::bigint AS ord, %(absent)s::text[] AS absent) w"
 )
 
 _EDGE = """
-  (SELECT 0 AS n, ptr, id, 'delete' AS op, NULL::jsonb AS data, NULL::text AS owner, NULL::bigint AS ord
+  (SELECT 0 AS n, ptr, id, 'delete' AS op, NULL::jsonb AS data, NULL::text AS owner, NULL::bigint AS ord,
+     '{{}}'::text[] AS absent
    FROM storage WHERE ns = %(ns)s AND ptr = %(ptr)s AND _deleted_txid IS NULL AND _order IS NOT NULL
    ORDER BY _order {direction}, id {direction} LIMIT 1) AS w"""
 
@@ -208,13 +220,23 @@ _KNOWN = f"""known AS MATERIALIZED (
   SELECT count(*) = cardinality(%(tables)s::text[]) AS known FROM storage
   WHERE ns = %(ns)s AND ptr = {CATALOG} AND id = ANY(%(tables)s::text[]) AND _deleted_txid IS NULL
     AND (data ->> 'ptr')::int = ANY(%(ptrs)s::int[])
-)"""  # noqa: S608
+)"""
 OUTDATED: Final = "kontract: a table or document is gone since it was looked up"
 
 
-def _check(condition: str) -> str:
-    """Return an expression that fails unless ``condition``: only an error stops the COMMIT in the same message."""
-    return f"(CASE WHEN {condition} THEN '1' ELSE '{OUTDATED}' END)::int"
+VIOLATION: Final = "kontract: violates "
+_DUPLICATE = (
+    f"(SELECT '{VIOLATION}primary key constraint: there is a document ' || min(id) FROM b "
+    "WHERE op = 'insert' AND tid IS NOT NULL)"
+)
+
+
+def _check(condition: str, otherwise: str = "NULL") -> str:
+    """Return an expression that fails unless ``condition``: only an error stops the COMMIT in the same message.
+
+    ``otherwise`` is what it fails with, too, unless that is NULL.
+    """
+    return f"(CASE WHEN {condition} THEN coalesce({otherwise}, '1') ELSE '{OUTDATED}' END)::int"
 
 
 _OP = "CASE WHEN op = 'delete' THEN op WHEN tid IS NULL THEN 'insert' ELSE 'update' END"
@@ -223,20 +245,20 @@ _LOG = f"""
     SELECT ptr, jsonb_object_agg(op, ids) AS ops FROM (
       SELECT ptr, {_OP} AS op, jsonb_agg(id ORDER BY n) AS ids FROM b GROUP BY 1, 2
     ) o GROUP BY ptr
-  ) p"""  # noqa: S608
+  ) p"""
 _LOG_OF_ONE = f"""
-  SELECT jsonb_build_object(ptr, jsonb_build_object({_OP}, jsonb_build_array(id))) AS changes FROM b"""  # noqa: S608
+  SELECT jsonb_build_object(ptr, jsonb_build_object({_OP}, jsonb_build_array(id))) AS changes FROM b"""
 
 
 def _write(batch: str, transaction: str, result: str, log: str = _LOG, changes: str = "t.changes") -> str:
     return f"""
 WITH {_KNOWN}, b AS MATERIALIZED (
   SELECT w.n, w.ptr, w.id, w.op, coalesce(w.owner, s._owner, %(owner)s::text) AS owner, w.ord,
-    CASE w.op WHEN 'merge' THEN s.data || w.data ELSE w.data END AS data,
+    CASE w.op WHEN 'merge' THEN (s.data || w.data) - w.absent ELSE w.data END AS data,
     s.ctid AS tid, s._txid AS old_txid, s._owner AS old_owner, s._order AS old_order, s._schema AS old_schema,
     s.data AS old_data
   FROM {batch} {_LIVE_ROW}
-  WHERE w.op = 'set' OR s.ctid IS NOT NULL
+  WHERE w.op IN ('set', 'insert') OR s.ctid IS NOT NULL
 ), log AS ({log}
 ), t AS ({transaction}
 ), stored AS (  -- the version that is replaced, or where there is none the new one
@@ -254,8 +276,8 @@ WITH {_KNOWN}, b AS MATERIALIZED (
     data = CASE WHEN b.op = 'delete' THEN s.data ELSE b.data END
   FROM b, t WHERE s.ctid = b.tid AND s.ns = %(ns)s
 )
-SELECT t.txid, {changes}::text, ({result})::text, {_check("k.known")}
-FROM known k LEFT JOIN t ON true"""  # noqa: S608
+SELECT t.txid, {changes}::text, ({result})::text, {_check("k.known", _DUPLICATE)}
+FROM known k LEFT JOIN t ON true"""
 
 
 _WRITTEN = "SELECT jsonb_build_array(owner, CASE WHEN op = 'merge' THEN data END) FROM b"
@@ -272,10 +294,180 @@ RETURNING txid, NULL::text, NULL::text, 1
 """
 OUTCOME_COLUMNS: Final = 4  # txid (0: unversioned), changes of a batch, what a single write gives back, 1
 
+# --- Rules: unique values, checks, references ------------------------------------------------------------------------
+#
+# The fragments of a table's rules are SQL over a row with ``id`` and ``data``, called ``{row}`` in them.
+
+
+def _states() -> str:
+    """Return the documents of one table in the batch: what they were (``old``) and what they become (``data``)."""
+    return f"""d AS MATERIALIZED (
+  SELECT w.n, w.id, s.data AS old,
+    CASE w.op WHEN 'merge' THEN (s.data || w.data) - w.absent ELSE w.data END AS data
+  FROM {_BATCH} {_LIVE_ROW}
+  WHERE w.ptr = %(ptr)s AND (w.op IN ('set', 'insert') OR s.ctid IS NOT NULL)
+)"""
+
+
+def _keys(keys: Mapping[str, str], row: str) -> str:
+    """Return the key rows' ids of a row, by constraint; long ones are hashed, because an index entry is limited."""
+    values = ", ".join(f"({_text(name)}, {sql.replace('{row}', row)})" for name, sql in keys.items())
+    return f"""(
+    SELECT v.name, %(ptr)s::text || '/' || v.name || '/' || CASE WHEN octet_length(v.key) <= 600 THEN v.key
+      ELSE encode(sha256(convert_to(v.key, 'UTF8')), 'hex') END AS key
+    FROM (VALUES {values}) v(name, key) WHERE v.key IS NOT NULL
+  )"""
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''").replace("%", "%%") + "'"
+
+
+def _new_keys(keys: Mapping[str, str]) -> str:
+    return f"""{_states()}, new AS (
+  SELECT d.n, d.id, k.name, k.key FROM d CROSS JOIN LATERAL {_keys(keys, "d")} k WHERE d.data IS NOT NULL
+)"""
+
+
+_INSERT_KEYS = f"""
+INSERT INTO storage (ns, ptr, id, _txid, data)
+SELECT DISTINCT ON (n.key) %(ns)s::int, {KEYS}, n.key, 0, jsonb_build_object('id', n.id) FROM new n{{condition}}
+ORDER BY n.key, n.n ON CONFLICT (ns, ptr, id) WHERE _deleted_txid IS NULL DO NOTHING"""
+
+
+def claim_keys(keys: Mapping[str, str]) -> str:
+    """Return the statement that takes the batch's values where they are free, and gives back which it took.
+
+    It waits for transactions that took one of them and have not ended: so it must not run under the clock.
+    """
+    return f"WITH {_new_keys(keys)}{_INSERT_KEYS.format(condition='')} RETURNING id"
+
+
+def list_keys(keys: Mapping[str, str]) -> str:
+    """Return the statement that lists the values that the batch's documents are to have, and who has them now.
+
+    Its columns are the key, the constraint, the document, and the holder.
+    """
+    return f"""WITH {_new_keys(keys)} SELECT n.key, n.name, n.id, s.data ->> 'id' FROM new n
+LEFT JOIN storage s ON s.ns = %(ns)s AND s.ptr = {KEYS} AND s.id = n.key AND s._deleted_txid IS NULL
+ORDER BY n.n"""
+
+
+def settle_keys(keys: Mapping[str, str]) -> str:
+    """Return the statement that, under the clock, lets go of the values that the batch's documents have no more.
+
+    ``claimed`` are those that the transaction took on its way.
+    """
+    return f"""WITH {_new_keys(keys)}, held AS (
+  SELECT k.key FROM d CROSS JOIN LATERAL (SELECT d.id, d.old AS data) o CROSS JOIN LATERAL {_keys(keys, "o")} k
+  WHERE d.old IS NOT NULL
+  UNION SELECT unnest(%(claimed)s::text[])
+), gone AS (
+  SELECT s.ctid AS tid, s.id AS key, n.id AS taker FROM held h
+  JOIN storage s ON s.ns = %(ns)s AND s.ptr = {KEYS} AND s.id = h.key AND s._deleted_txid IS NULL
+  LEFT JOIN new n ON n.key = h.key
+  WHERE s.data ->> 'id' IN (SELECT id FROM d)
+    AND NOT EXISTS (SELECT FROM new n WHERE n.key = h.key AND n.id = s.data ->> 'id')
+), released AS (
+  DELETE FROM storage s USING gone g WHERE s.ns = %(ns)s AND s.ctid = g.tid AND g.taker IS NULL
+), handed AS (
+  UPDATE storage s SET data = jsonb_build_object('id', g.taker) FROM gone g
+  WHERE s.ns = %(ns)s AND s.ctid = g.tid AND g.taker IS NOT NULL
+){_INSERT_KEYS.format(condition=" WHERE NOT EXISTS (SELECT FROM gone g WHERE g.key = n.key)")}"""
+
+
+def violations(keys: Mapping[str, str], checks: Mapping[str, str]) -> str:
+    """Return the statement that lists what the batch violates: kind, constraint, document, the value's holder and key."""
+    selects = []
+    if keys:
+        selects.append(f"""SELECT 'unique' AS kind, n.name, n.id, s.data ->> 'id' AS holder, n.key FROM new n
+JOIN storage s ON s.ns = %(ns)s AND s.ptr = {KEYS} AND s.id = n.key AND s._deleted_txid IS NULL
+WHERE s.data ->> 'id' <> n.id""")
+    if checks:
+        values = ", ".join(f"({_text(name)}, {sql.replace('{row}', 'd')})" for name, sql in checks.items())
+        selects.append(f"""SELECT 'check' AS kind, c.name, d.id, NULL AS holder, NULL AS key FROM d
+CROSS JOIN LATERAL (VALUES {values}) c(name, holds) WHERE d.data IS NOT NULL AND c.holds IS FALSE""")
+    return f"WITH {_new_keys(keys) if keys else _states()} {' UNION ALL '.join(selects)}"
+
+
+def verify(keys: Mapping[str, str], checks: Mapping[str, str]) -> str:
+    """Return the statement that fails with the first thing that the batch violates."""
+    return f"""SELECT (CASE WHEN count(*) = 0 THEN '1' ELSE '{VIOLATION}' || min(format(
+  '%%s constraint "%%s": document %%s', kind, name, id)) END)::int
+FROM ({violations(keys, checks)}) v"""
+
+
+def hold_references(references: Sequence[tuple[str, str, str]]) -> str:
+    """Return the statement that, under an older snapshot, fails where a document referred to has changed since."""
+    selects = (
+        f"""SELECT FROM storage p WHERE p.ns = %(ns)s AND p.ptr = {_ptr_of(target)} AND p._deleted_txid IS NULL
+  AND p.id IN (SELECT {sql.replace("{row}", "w")} FROM {_BATCH} WHERE w.ptr = %(ptr)s AND w.op <> 'delete') FOR SHARE"""
+        for _, sql, target in references
+        if not target.startswith("SELECT")
+    )
+    return "; ".join(selects)
+
+
+def _ptr_of(table: str) -> str:
+    return (
+        f"(SELECT (c.data ->> 'ptr')::int FROM storage c WHERE c.ns = %(ns)s AND c.ptr = {CATALOG} "
+        f"AND c.id = {_text(f'table/{table}')} AND c._deleted_txid IS NULL)"
+    )
+
+
+def _live_target(table: str) -> str:
+    return (
+        f"SELECT FROM storage p WHERE p.ns = %(ns)s AND p.ptr = {_ptr_of(table)} AND p._deleted_txid IS NULL AND p.id"
+    )
+
+
+def check_references(references: Sequence[tuple[str, str, str]]) -> str:
+    """Return the statement that fails where a document written in this transaction refers to one that is not there.
+
+    ``references`` are name, SQL for the key referred to, and the table or, if it is no logical one, a query that ends
+    with a comparison to the key.
+    """
+    return _fail_on(
+        f"""SELECT {_text(name)}, d.id FROM {{documents}} d
+WHERE {sql.replace("{row}", "d")} IS NOT NULL
+  AND NOT EXISTS ({target if target.startswith("SELECT") else _live_target(target)} = {sql.replace("{row}", "d")})"""
+        for name, sql, target in references
+    )
+
+
+def check_referrers(referrers: Sequence[tuple[str, str, str]]) -> str:
+    """Return the statement that fails where a document is gone that others refer to.
+
+    ``referrers`` are name, table, and SQL for the key that the table's documents refer to.
+    """
+    return _fail_on(
+        f"""SELECT {_text(name)}, r.id FROM storage r
+WHERE r.ns = %(ns)s AND r.ptr = {_ptr_of(table)} AND r._deleted_txid IS NULL
+  AND {sql.replace("{row}", "r")} = ANY(%(ids)s::text[])
+  AND NOT EXISTS (
+    SELECT FROM storage p
+    WHERE p.ns = %(ns)s AND p.ptr = %(ptr)s AND p._deleted_txid IS NULL AND p.id = {sql.replace("{row}", "r")}
+  )"""
+        for name, table, sql in referrers
+    )
+
+
+_WRITTEN_DOCUMENTS = """(
+  SELECT id, data FROM storage
+  WHERE ns = %(ns)s AND ptr = %(ptr)s AND _deleted_txid IS NULL AND id = ANY(%(ids)s::text[])
+)"""
+
+
+def _fail_on(selects: Iterable[str]) -> str:
+    found = " UNION ALL ".join(f"({select.replace('{documents}', _WRITTEN_DOCUMENTS)})" for select in selects)
+    return f"""SELECT (CASE WHEN count(*) = 0 THEN '1' ELSE '{VIOLATION}' || min(format(
+  'foreign key constraint "%%s": document %%s', name, id)) END)::int FROM ({found}) v(name, id)"""
+
+
 STALE: Final = f"""
 SELECT w.ptr, w.id FROM {_BATCH} {_LIVE_ROW}
 WHERE w.seen IS NOT NULL AND coalesce(s._txid, 0) <> w.seen ORDER BY w.n
-"""  # noqa: S608
+"""
 
 # --- Unversioned tables: in place, no clock, no log ------------------------------------------------------------------
 
@@ -294,13 +486,13 @@ WITH {_KNOWN}, w AS MATERIALIZED (
   WHERE w.op = 'delete' AND s.ns = %(ns)s AND s.ptr = w.ptr AND s.id = w.id AND s._deleted_txid IS NULL
   RETURNING s.ptr, s.id, s._owner
 ), merged AS (
-  UPDATE storage s SET data = s.data || w.data FROM w
+  UPDATE storage s SET data = (s.data || w.data) - w.absent FROM w
   WHERE w.op = 'merge' AND s.ns = %(ns)s AND s.ptr = w.ptr AND s.id = w.id AND s._deleted_txid IS NULL
   RETURNING s._owner, s.data
 ), kept AS (
   INSERT INTO storage AS s (ns, ptr, id, _txid, _owner, _order, data)
   SELECT %(ns)s::int, w.ptr, w.id, 0, coalesce(w.owner, %(owner)s::text), coalesce(w.ord, {_NOW_ORDER} + w.n), w.data
-  FROM w WHERE w.op = 'set' ORDER BY w.ptr, w.id
+  FROM w WHERE w.op IN ('set', 'insert') ORDER BY w.ptr, w.id
   ON CONFLICT (ns, ptr, id) WHERE _deleted_txid IS NULL
   DO UPDATE SET data = EXCLUDED.data
   RETURNING s._owner
@@ -311,7 +503,7 @@ SELECT 0::bigint,
      SELECT _owner, data FROM merged UNION ALL SELECT _owner, NULL FROM kept UNION ALL SELECT _owner, NULL FROM deleted
    ) m LIMIT 1)::text,
   {_check(f"(SELECT known FROM known) AND {_ALL_TAKEN}")}
-"""  # noqa: S608
+"""
 
 
 def _take_in_place(direction: str) -> str:
@@ -326,7 +518,7 @@ WITH {_KNOWN}, taken AS (
 )
 SELECT 0::bigint, NULL::text, (SELECT jsonb_build_array(id, data, _txid, _owner) FROM taken)::text,
   {_check("(SELECT known FROM known)")}
-"""  # noqa: S608
+"""
 
 
 TAKE_FIRST_IN_PLACE: Final = _take_in_place("ASC")
@@ -343,7 +535,7 @@ SELECT
   coalesce((SELECT (data ->> 'txid')::bigint FROM storage
             WHERE ns = %(ns)s AND ptr = {HORIZONS} AND id = %(id)s AND _deleted_txid IS NULL), 0),
   coalesce(({LATEST}), 0)
-"""  # noqa: S608
+"""
 
 # Bisection over commit order: the answer lies in [low, high).
 AT: Final = """
@@ -402,7 +594,7 @@ INSERT INTO storage AS s (ns, ptr, id, _txid, data)
 VALUES (%(ns)s, {HORIZONS}, %(id)s, 0, jsonb_build_object('txid', %(horizon)s::bigint))
 ON CONFLICT (ns, ptr, id) WHERE _deleted_txid IS NULL DO UPDATE SET data = EXCLUDED.data
 WHERE (s.data ->> 'txid')::bigint < %(horizon)s
-"""  # noqa: S608
+"""
 COUNT_REMOVABLE: Final = """
 SELECT count(*) FROM storage
 WHERE ns = %(ns)s AND ptr = -%(ptr)s AND _deleted_txid IS NOT NULL AND _deleted_txid <= %(horizon)s

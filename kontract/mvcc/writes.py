@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from kontract.conf import TableOptions
+from kontract.mvcc.rules import Rules
 
 _quote = json.JSONEncoder().encode
 
-Op = Literal["set", "merge", "delete"]
+Op = Literal["set", "insert", "merge", "delete"]
 Key = tuple[int, int, str]  # namespace, ptr, id
 Changes = dict[tuple[int, str], str]  # (ptr, id) -> "insert" | "update" | "delete"
 
@@ -22,10 +23,15 @@ class Table:
     ptr: int
     name: str
     options: TableOptions = field(default_factory=TableOptions)
+    rules: Rules | None = None
 
 
 class Write(NamedTuple):
-    """One document's new state.  ``data`` is JSON text; ``owner`` and ``order`` override what the row would get."""
+    """One document's new state.  ``data`` is JSON text; ``owner`` and ``order`` override what the row would get.
+
+    ``insert`` is a ``set`` that fails where there is a document already; ``merge`` replaces keys of one that exists,
+    and removes the keys that are ``absent``.
+    """
 
     table: Table
     id: str
@@ -33,6 +39,7 @@ class Write(NamedTuple):
     data: str | None = None
     owner: str | None = None
     order: int | None = None
+    absent: tuple[str, ...] = ()
 
     @property
     def key(self) -> Key:
@@ -55,6 +62,8 @@ def encode(writes: Iterable[Write], *, start: int = 0, seen: Mapping[Key, int] |
             row += f',"owner":{_quote(write.owner)}'
         if write.order is not None:
             row += f',"ord":{write.order}'
+        if write.op == "merge":
+            row += f',"absent":{_quote(write.absent)}'
         if seen and write.key in seen:
             row += f',"seen":{seen[write.key]}'
         rows.append(row + "}")
@@ -70,7 +79,13 @@ def as_params(write: Write) -> dict[str, Any]:
         "data": write.data,
         "owned": write.owner,
         "ord": write.order,
+        "absent": _as_array(write.absent),
     }
+
+
+def _as_array(texts: Iterable[str]) -> str:
+    """Return ``texts`` as the literal of an array of PostgreSQL's."""
+    return "{" + ",".join('"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"' for text in texts) + "}"
 
 
 def decode_changes(text: str | None) -> Changes:

@@ -25,6 +25,7 @@ from kontract.mvcc.steps import catalog_id
 from kontract.mvcc.transaction import run_transaction
 from kontract.mvcc.units import collect, find_unit, require_unit, rolled_back
 from kontract.mvcc.writes import Table, Write
+from kontract.tables.keys import declared_options, find_rules
 
 _NAME = re.compile(r"\w[\w.:-]{0,127}")
 
@@ -60,16 +61,16 @@ def resolve(connection: BaseDatabaseWrapper, ns: int, name: str, *, fresh: bool 
 
 def _look_up(connection: BaseDatabaseWrapper, ns: int, name: str) -> Table | None:
     entry = _read_entry(connection, ns, catalog_id(name))
-    return None if entry is None else _as_table(ns, name, entry)
+    return None if entry is None else _as_table(connection, ns, name, entry)
 
 
-def _as_table(ns: int, name: str, entry: dict[str, Any]) -> Table:
+def _as_table(connection: BaseDatabaseWrapper, ns: int, name: str, entry: dict[str, Any]) -> Table:
     options = TableOptions(versioned=entry["versioned"], retention_days=entry.get("retention_days"))
-    return Table(ns=ns, ptr=entry["ptr"], name=name, options=options)
+    return Table(ns=ns, ptr=entry["ptr"], name=name, options=options, rules=find_rules(connection, name))
 
 
 def _create_declared(connection: BaseDatabaseWrapper, ns: int, name: str) -> Table:
-    options = get_settings().TABLES.get(name)
+    options = get_settings().TABLES.get(name) or declared_options(name)
     if options is None:
         raise TableNotFound(
             f"There is no logical table {name!r}. Declare it in the settings, "
@@ -103,7 +104,7 @@ def _create(connection: BaseDatabaseWrapper, ns: int, name: str, options: TableO
         ptr = _draw(connection, ns, "ptr", versions.FIRST_PTR)
         entry = {"ptr": ptr, "versioned": options.versioned, "retention_days": options.retention_days}
         _write_entry(connection, ns, catalog_id(name), entry)
-        return Table(ns=ns, ptr=ptr, name=name, options=options)
+        return _as_table(connection, ns, name, entry)
 
     return run_transaction(write, using=connection.alias, label=f"create table {name}")[0]
 
@@ -143,7 +144,9 @@ def list_tables(connection: BaseDatabaseWrapper, ns: int) -> dict[int, Table]:
     entries = {row[0]: row[1] for row in rows}
     if (unit := find_unit(connection)) is not None:
         entries |= {id_: write.data for id_, write in unit.of_table(_catalog(ns)).items() if id_.startswith("table/")}
-    tables = [_as_table(ns, id_.partition("/")[2], json.loads(data)) for id_, data in entries.items() if data]
+    tables = [
+        _as_table(connection, ns, id_.partition("/")[2], json.loads(data)) for id_, data in entries.items() if data
+    ]
     return {table.ptr: table for table in tables}
 
 

@@ -72,11 +72,20 @@ def encode(data: object) -> str:
     _check_value(data, get_settings().MAX_DOCUMENT_DEPTH)
     try:
         text = _encoder.encode(data)
+    except ValueError as error:  # NaN, infinity, an integer of thousands of digits
+        raise InvalidDocumentError(f"The document has a number that JSON cannot carry: {error}.") from error
+    return check_text(text)
+
+
+def check_text(text: str) -> str:
+    """Return the JSON text of a document, if it can be stored.
+
+    Raises ``InvalidDocumentError`` and ``DocumentTooLargeError``.
+    """
+    try:
         size = len(text) if text.isascii() else len(text.encode())
     except UnicodeEncodeError as error:
         raise InvalidDocumentError("The document has text with a lone surrogate, which is not Unicode.") from error
-    except ValueError as error:  # NaN, infinity, an integer of thousands of digits
-        raise InvalidDocumentError(f"The document has a number that JSON cannot carry: {error}.") from error
     if (limit := get_settings().MAX_DOCUMENT_BYTES) < size:
         raise DocumentTooLargeError(
             f'The document has {size} bytes of JSON; at most {limit} are allowed (KONTRACT["MAX_DOCUMENT_BYTES"]). '

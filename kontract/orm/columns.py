@@ -1,0 +1,280 @@
+"""Fields and the JSON they are stored as: one canonical text for each value, and the SQL that reads it back typed.
+
+A document holds a field under its column's name; the primary key is the document's id.  What JSON has no type for is
+text that PostgreSQL reads: decimals, dates and times (ISO 8601, moments in UTC with microseconds), UUIDs, durations,
+bytes in base64.  Equal values have equal texts, so that keys are compared as texts, and moments order as texts do.
+"""
+
+import base64
+import datetime
+import decimal
+import functools
+import ipaddress
+import json
+import math
+import uuid
+from collections.abc import Callable
+from typing import Any, Final
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import DataError, IntegrityError, models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.types.json import Jsonb
+
+from kontract.exceptions import UnsupportedError
+
+Encode = Callable[[Any], str]  # a value prepared for the database -> JSON text
+
+TEXT_SUFFIX: Final = "$text"  # the column that shows a key or a moment as the text it is stored as
+METADATA: Final = {"$id": "id", "$data": "data::text", "$txid": "_txid", "$owner": "_owner"}
+
+_quote = json.JSONEncoder(ensure_ascii=False).encode
+_MICROSECOND: Final = datetime.timedelta(microseconds=1)
+
+
+def stored_type(field: Any) -> Any:
+    """Return the field whose type ``field`` has: that of the referenced key for a foreign key."""
+    while field.remote_field is not None and getattr(field, "target_field", None) is not None:
+        field = field.target_field
+    return field
+
+
+# --- From Python to JSON ---------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def encoder(field: Any) -> Encode:
+    """Return the function that makes JSON text of the field's prepared values.
+
+    It raises what PostgreSQL would for a column of this type: ``DataError`` for a value that is too long or too large,
+    ``IntegrityError`` for a negative one of a positive field.
+    """
+    stored = stored_type(field)
+    internal = stored.get_internal_type()
+    if internal == "DecimalField" and stored.max_digits is not None:
+        return functools.partial(_encode_decimal, stored.max_digits, stored.decimal_places)
+    if internal in _RANGES:
+        return functools.partial(_encode_integer, _RANGES[internal], internal.startswith("Positive"))
+    if internal == "FloatField":
+        return lambda value: encode(None if value is None else float(value))
+    if isinstance(stored, models.CharField) or internal in ("CharField", "FileField", "FilePathField", "SlugField"):
+        return functools.partial(_encode_text, stored.max_length)
+    if internal == "JSONField":
+        return encode_json
+    return encode
+
+
+_RANGES: Final = {
+    "SmallIntegerField": 1 << 15,
+    "PositiveSmallIntegerField": 1 << 15,
+    "IntegerField": 1 << 31,
+    "PositiveIntegerField": 1 << 31,
+    "BigIntegerField": 1 << 63,
+    "PositiveBigIntegerField": 1 << 63,
+    "BigAutoField": 1 << 63,
+}
+
+
+def _encode_integer(limit: int, positive: bool, value: Any) -> str:
+    if value is None:
+        return "null"
+    value = int(value)
+    if not -limit <= value < limit:
+        raise DataError(f"The integer {value} is out of range: a column of this type goes up to {limit - 1}.")
+    if positive and value < 0:
+        raise IntegrityError(f"The number {value} is negative, which the field does not allow.")
+    return f"{value:d}"
+
+
+def _encode_text(limit: int | None, value: Any) -> str:
+    if isinstance(value, str) and limit is not None and len(value) > limit:
+        raise DataError(f"value too long for type character varying({limit}): it has {len(value)} characters.")
+    return encode(value)
+
+
+def _encode_decimal(digits: int, places: int, value: Any) -> str:
+    if value is None:
+        return "null"
+    number = decimal.Decimal(value)
+    if number.is_nan():
+        return '"NaN"'
+    context = decimal.Context(prec=max(digits + 2, number.adjusted() + places + 2, 1), rounding=decimal.ROUND_HALF_UP)
+    if number.is_infinite() or (
+        (number := context.quantize(number, decimal.Decimal(1).scaleb(-places))).adjusted() >= (digits - places)
+        and number
+    ):
+        raise DataError(f"numeric field overflow: {value} does not fit {digits} digits, {places} of them decimal.")
+    return f'"{number:f}"'
+
+
+def encode_json(value: Any) -> str:
+    """Return JSON text of what a ``JSONField`` prepared."""
+    return _dumps(value) if isinstance(value, Jsonb) else encode(value)
+
+
+def _dumps(value: Jsonb) -> str:
+    text = (value.dumps or json.dumps)(value.obj)
+    return text.decode() if isinstance(text, bytes) else text
+
+
+def encode(value: Any) -> str:
+    """Return JSON text of a value that a field has prepared for the database."""
+    if value is None:
+        return "null"
+    for kind, encode_kind in _ENCODERS:
+        if isinstance(value, kind):
+            return encode_kind(value)
+    return _quote(_as_literal(value))
+
+
+def _encode_float(value: float) -> str:
+    return repr(float(value)) if math.isfinite(value) else f'"{value}"'
+
+
+def _encode_moment(value: datetime.datetime) -> str:
+    if value.tzinfo is None:
+        return f'"{value.isoformat(timespec="microseconds")}"'
+    text = value.astimezone(datetime.UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+    return f'"{text}Z"'
+
+
+def _encode_duration(value: datetime.timedelta) -> str:
+    hours, rest = divmod(value.seconds, 3600)
+    return f'"P{value.days}DT{hours}H{rest // 60}M{rest % 60}.{value.microseconds:06d}S"'
+
+
+def _encode_bytes(value: Any) -> str:
+    return f'"{base64.b64encode(bytes(value)).decode()}"'
+
+
+def _as_literal(value: Any) -> str:
+    """Return the text that PostgreSQL reads for a value of a type that only psycopg knows, such as a range."""
+    dumped = Transformer().get_dumper(value, PyFormat.TEXT).dump(value)
+    if dumped is None:
+        raise UnsupportedError(f"{value!r} cannot be stored in a document.")
+    return bytes(dumped).decode()
+
+
+_ENCODERS: Final[tuple[tuple[Any, Encode], ...]] = (
+    (str, lambda value: _quote(str(value))),
+    (bool, lambda value: "true" if value else "false"),
+    (int, lambda value: f"{int(value):d}"),
+    (float, _encode_float),
+    (decimal.Decimal, lambda value: f'"{value:f}"' if value.is_finite() else f'"{value}"'),
+    (datetime.datetime, _encode_moment),
+    (datetime.date, lambda value: f'"{value.isoformat()}"'),
+    (datetime.time, lambda value: f'"{value.isoformat(timespec="microseconds")}"'),
+    (datetime.timedelta, _encode_duration),
+    (uuid.UUID, lambda value: f'"{value}"'),
+    (Jsonb, _dumps),
+    ((bytes, bytearray, memoryview), _encode_bytes),
+    ((list, tuple), lambda value: f"[{','.join(map(encode, value))}]"),
+    (dict, lambda value: f"{{{','.join(f'{_quote(k)}:{encode(v)}' for k, v in value.items())}}}"),
+    ((ipaddress.IPv4Address, ipaddress.IPv6Address), lambda value: f'"{value}"'),
+)
+
+
+def as_text(json_text: str) -> str:
+    """Return the text that ``->>`` gives for a JSON scalar: a key's, as the id of a document."""
+    if json_text.startswith('"'):
+        text: str = json.loads(json_text)
+        return text
+    return json_text
+
+
+# --- From JSON to SQL ------------------------------------------------------------------------------------------------
+
+
+def has_text(field: Any) -> bool:
+    """Return whether values of the field are compared as the texts they are stored as: keys and moments."""
+    return field.primary_key or is_reference(field) or is_moment(field)
+
+
+def is_reference(field: Any) -> bool:
+    """Return whether the field is a foreign key."""
+    return field.remote_field is not None and field.concrete and not field.many_to_many
+
+
+def is_moment(field: Any) -> bool:
+    """Return whether the order of the field's values is that of their texts."""
+    return not field.generated and field.get_internal_type() in ("DateTimeField", "DateField")
+
+
+def select_list(model: Any, connection: BaseDatabaseWrapper) -> str:
+    """Return the typed columns of a model, and the texts that keys are compared as, selected from ``storage`` ``s``."""
+    quote = connection.ops.quote_name
+    columns = [f"s.{source} AS {quote(name)}" for name, source in METADATA.items()]
+    for field in model._meta.local_concrete_fields:
+        if field.generated:
+            continue
+        columns.append(f"{typed(field, connection)} AS {quote(field.column)}")
+        if has_text(field):
+            columns.append(f"{text(field)} AS {quote(field.column + TEXT_SUFFIX)}")
+    return ", ".join(columns)
+
+
+def generated_columns(model: Any, connection: BaseDatabaseWrapper) -> str:
+    """Return the generated columns of a model, as SQL over its other columns; empty where there are none."""
+    columns = []
+    for field in model._meta.local_concrete_fields:
+        if field.generated:
+            sql, params = field.generated_sql(connection)
+            composed = connection.ops.compose_sql(sql, params)
+            columns.append(
+                f"{composed}::{_type_name(field.output_field, connection)} AS {connection.ops.quote_name(field.column)}"
+            )
+    return ", ".join(columns)
+
+
+def raw_text(field: Any, row: str = "s") -> str:
+    """Return SQL for the text that a field is stored as in ``row``, which has ``id`` and ``data``."""
+    return f"{row}.id" if field.primary_key else f"({row}.data ->> {_literal(field.column)})"
+
+
+def text(field: Any) -> str:
+    """Return SQL for the text that a field is compared as: moments in the order of their characters."""
+    return f'({raw_text(field)} COLLATE "C")' if is_moment(field) else raw_text(field)
+
+
+def typed(field: Any, connection: BaseDatabaseWrapper) -> str:
+    """Return SQL for a field's value, of the type that a column of an ordinary table would have."""
+    raw = raw_text(field)
+    stored = stored_type(field)
+    if isinstance(stored, ArrayField):
+        return _typed_array(f"(s.data -> {_literal(field.column)})", stored, connection)
+    type_name = _type_name(stored, connection)
+    if type_name == "jsonb":
+        return f"(s.data -> {_literal(field.column)})"
+    if type_name == "bytea":
+        return f"decode({raw}, 'base64')"
+    value = raw if type_name in ("text", "varchar") else f"{raw}::{type_name}"
+    collation = stored.db_parameters(connection).get("collation")
+    return f"({value} COLLATE {connection.ops.quote_name(collation)})" if collation else value
+
+
+def _type_name(field: Any, connection: BaseDatabaseWrapper) -> str:
+    name: str = field.db_type(connection) or "text"
+    return "varchar" if name.startswith("varchar") else "numeric" if name.startswith("numeric") else name
+
+
+def _typed_array(source: str, field: Any, connection: BaseDatabaseWrapper) -> str:
+    """Return SQL for an array of PostgreSQL's from one of JSON's."""
+    base = field.base_field
+    if isinstance(base, ArrayField):
+        innermost: Any = base
+        while isinstance(innermost, ArrayField):
+            innermost = innermost.base_field
+        type_name = _type_name(innermost, connection)
+        return f"translate({source}::text, '[]', '{{}}')::{type_name}{_dimensions(field)}"
+    type_name = _type_name(base, connection)
+    elements = f"ARRAY(SELECT e::{type_name} FROM jsonb_array_elements_text({source}) e)"
+    return f"(CASE WHEN jsonb_typeof({source}) = 'array' THEN {elements} END)"
+
+
+def _dimensions(field: Any) -> str:
+    return "[]" + _dimensions(field.base_field) if isinstance(field, ArrayField) else ""
+
+
+def _literal(name: str) -> str:
+    return "'" + name.replace("'", "''") + "'"

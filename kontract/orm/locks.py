@@ -1,0 +1,65 @@
+"""``select_for_update`` without row locks.
+
+A writer that holds the clock must never wait for a transaction that will need the clock to commit, so rows of
+``storage`` are never locked.  Instead each selected document has an advisory lock, held until the transaction ends:
+whoever selects it for update waits.  A writer that does not ask first is not stopped; but then the versions seen here
+are no longer live at the commit, which raises ``ConflictError``.
+"""
+
+from typing import Any
+
+from django.db import DatabaseError
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.expressions import Col
+from django.db.models.lookups import In
+from django.db.models.sql.where import AND
+
+from kontract.exceptions import UnsupportedError
+from kontract.mvcc import versions
+from kontract.mvcc.connections import fetch_all
+from kontract.mvcc.reading import remember
+from kontract.mvcc.units import require_unit
+from kontract.orm.source import metadata_field, table_of
+
+
+def lock_rows(connection: BaseDatabaseWrapper, query: Any) -> Any:
+    """Lock the documents that ``query`` selects, and return the query that reads them.
+
+    Raises ``DatabaseError`` with ``nowait`` where another transaction has locked one of them.
+    """
+    if set(query.select_for_update_of) - {"self"}:
+        raise UnsupportedError(
+            "select_for_update(of=...) of a versioned model locks its own documents only. "
+            "Select the related ones for update with a query of their own."
+        )
+    query = query.clone()
+    query.select_for_update = False
+    ids = _selected_ids(connection, query)
+    locked = _lock(connection, query, ids)
+    query.clear_limits()
+    query.where.add(In(_id_column(query), locked), AND)
+    return query
+
+
+def _selected_ids(connection: BaseDatabaseWrapper, query: Any) -> list[str]:
+    selecting = query.clone()
+    selecting.clear_select_clause()
+    selecting.select = (_id_column(selecting),)
+    return list(dict.fromkeys(row[0] for row in selecting.get_compiler(connection=connection).results_iter()))
+
+
+def _id_column(query: Any) -> Col:
+    return Col(query.get_initial_alias(), metadata_field("$id", query.model))
+
+
+def _lock(connection: BaseDatabaseWrapper, query: Any, ids: list[str]) -> list[str]:
+    table = table_of(connection, query.model)
+    wait = not (query.select_for_update_nowait or query.select_for_update_skip_locked)
+    params = {"ns": table.ns, "ptr": table.ptr, "ids": ids}
+    free = fetch_all(connection, versions.LOCK_DOCUMENTS if wait else versions.TRY_LOCK_DOCUMENTS, params)
+    locked = {row[0] for row in free}
+    if query.select_for_update_nowait and len(locked) < len(ids):
+        raise DatabaseError("could not obtain lock on row: another transaction has selected it for update")
+    seen = fetch_all(connection, versions.SEEN, params)
+    remember(require_unit(connection), table, {row[0]: row[1] for row in seen if row[0] in locked})
+    return [document_id for document_id in ids if document_id in locked]

@@ -1,0 +1,132 @@
+"""``VersionedModel``: a Django model whose instances are documents of a logical table."""
+
+from typing import Any, ClassVar
+
+from django.apps import apps as global_apps
+from django.db import connections, models, router
+from django.db.models.base import ModelBase
+from django.db.models.fields.related import lazy_related_operation
+
+from kontract.conf import TableOptions
+from kontract.exceptions import ReadOnlyError
+from kontract.orm.deletion import VersionedCollector, through_unit_of_work
+from kontract.orm.intermediary import make_intermediary
+from kontract.orm.manager import VersionedManager
+from kontract.orm.past import Past
+from kontract.orm.rules import make_rules
+from kontract.orm.source import is_versioned, register
+from kontract.orm.writing import merge_one
+from kontract.tables.ids import uuid7
+from kontract.tables.keys import declare
+
+
+class VersionedModelBase(ModelBase):
+    """Makes a model's table a logical one."""
+
+    def add_to_class(cls, name: str, value: Any) -> None:
+        """Add an attribute; fields become what can be stored in a document."""
+        if type(value) in (models.AutoField, models.SmallAutoField):
+            value = _as_big_auto_field(value)
+        if isinstance(value, models.ManyToManyField) and _needs_intermediary(cls, value):
+            value.remote_field.through = make_intermediary(value, cls, name, VersionedModel)
+        super().add_to_class(name, value)
+
+    def _prepare(cls) -> None:
+        opts = cls._meta
+        opts.managed = False  # a child's Meta would lose it
+        opts.original_attrs["managed"] = False
+        if opts.pk is None and not opts.parents:
+            key = models.UUIDField("ID", primary_key=True, default=uuid7, editable=False, auto_created=True)
+            cls.add_to_class("id", key)
+        super()._prepare()
+        if not opts.proxy and not opts.swapped:
+            _declare(cls)
+
+
+def _as_big_auto_field(field: Any) -> models.BigAutoField:
+    """Return an automatic key of 53 bits in place of one of 32 or 16."""
+    _, _, args, kwargs = field.deconstruct()
+    return models.BigAutoField(*args, **kwargs)
+
+
+def _needs_intermediary(model: Any, field: Any) -> bool:
+    return field.remote_field.through is None and not model._meta.abstract and not model._meta.swapped
+
+
+def _declare(model: Any) -> None:
+    opts = model._meta
+    for field in opts.local_fields:
+        if field.remote_field is not None and hasattr(field.remote_field, "on_delete"):
+            lazy_related_operation(_guard_deletion, model, field.remote_field.model, field=field)
+    if opts.apps is not global_apps and opts.db_table in {m._meta.db_table for m in global_apps.get_models()}:
+        return
+    register(model)
+    declare(opts.db_table, TableOptions(), lambda connection: make_rules(model, connection))
+
+
+def _guard_deletion(model: Any, related: Any, *, field: Any) -> None:
+    if not is_versioned(related):
+        field.remote_field.on_delete = through_unit_of_work(field.remote_field.on_delete)
+
+
+class VersionedModel(models.Model, Past, metaclass=VersionedModelBase):
+    """A model whose instances are documents of the logical table ``Meta.db_table``.
+
+    Its primary key is a UUIDv7 unless it declares another.  Writes are versions: what was there stays readable.
+    """
+
+    _is_versioned: ClassVar[bool] = True
+
+    objects = VersionedManager()
+
+    class Meta:
+        abstract = True
+        base_manager_name = "objects"
+
+    def save_base(self, *args: Any, **kwargs: Any) -> None:
+        """See Django's.  Raises ``ReadOnlyError`` for an instance that shows the past."""
+        if getattr(self._state, "moment", None) is not None:
+            raise ReadOnlyError(
+                "This instance shows the past, which cannot be changed. To bring it back, use restore(); to write "
+                "what it holds as a new version, read the present one and copy the fields."
+            )
+        super().save_base(*args, **kwargs)
+
+    def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
+        """See Django's: cascades, protects and sends signals as Django does; the history stays."""
+        if self.pk is None:
+            raise ValueError(
+                f"{self._meta.object_name} object can't be deleted because its {self._meta.pk.attname} attribute is "
+                "set to None."
+            )
+        if getattr(self._state, "moment", None) is not None:
+            raise ReadOnlyError(
+                "This instance shows the past, which cannot be changed. Read the present one to delete."
+            )
+        using = using or router.db_for_write(self.__class__, instance=self)
+        collector = VersionedCollector(using=using, origin=self)
+        collector.collect([self], keep_parents=keep_parents)
+        return collector.delete()
+
+    delete.alters_data = True
+
+    def _do_update(
+        self,
+        base_qs: Any,
+        using: str,
+        pk_val: Any,
+        values: Any,
+        update_fields: Any,
+        forced_update: bool,
+        *returning: Any,
+    ) -> Any:
+        """Update without a queryset where every value is known: one message to the server."""
+        plain = all(not hasattr(value, "resolve_expression") for _, _, value in values)
+        if not values or not plain or any(returning) or self._meta.select_on_save:
+            return super()._do_update(base_qs, using, pk_val, values, update_fields, forced_update, *returning)
+        connection = connections[using]
+        prepared = ((f, f.get_db_prep_save(value, connection)) for f, _, value in values)
+        updated = merge_one(base_qs.model, pk_val, prepared, using=using)
+        if not returning:  # Django 5.2
+            return updated
+        return [()] if updated else []

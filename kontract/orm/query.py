@@ -1,0 +1,81 @@
+"""Django's query, whose FROM entries are logical tables, and its compiler, which knows what moment it shows."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+from django.db import connections
+from django.db.models.expressions import Col
+from django.db.models.lookups import GreaterThan
+from django.db.models.sql import Query
+from django.db.models.sql.compiler import SQLCompiler
+from django.db.models.sql.where import AND
+from django.db.transaction import TransactionManagementError
+
+from kontract.mvcc.errors import translated
+from kontract.mvcc.snapshot import AsOf
+from kontract.orm.locks import lock_rows
+from kontract.orm.lookups import as_text_lookup
+from kontract.orm.source import VersionedJoin, VersionedTable, checking_past, metadata_field
+
+
+class VersionedQuery(Query):
+    """A query on versioned models, and on ordinary ones that they refer to.
+
+    ``moment`` is the past that it shows; None: the one of the block around it, or the present.
+    """
+
+    base_table_class = VersionedTable
+    join_class = VersionedJoin
+    moment: AsOf | None = None
+
+    def build_lookup(self, lookups: Any, lhs: Any, rhs: Any) -> Any:
+        """Return a lookup; keys and moments are compared as the texts that are indexed."""
+        lookup = super().build_lookup(lookups, lhs, rhs)
+        return lookup and as_text_lookup(lookup)
+
+    def add_written_after(self, txid: int) -> None:
+        """Keep the objects whose version a later transaction than ``txid`` wrote."""
+        column = Col(self.get_initial_alias(), metadata_field("$txid", self.model))
+        self.where.add(GreaterThan(column, txid), AND)
+
+    def get_compiler(self, using: Any = None, connection: Any = None, elide_empty: bool = True) -> Any:
+        """Return a compiler."""
+        return VersionedCompiler(self, connection or connections[using], using, elide_empty)
+
+    def get_aggregation(self, using: Any, aggregate_exprs: Any) -> Any:
+        """Return the aggregates, having made sure that a past that was read is whole."""
+        with _reading(using):
+            return super().get_aggregation(using, aggregate_exprs)
+
+
+class VersionedCompiler(SQLCompiler):
+    """Compiles a query, and every query in it that does not say otherwise, at the query's moment."""
+
+    query: Any
+    connection: Any
+
+    def as_sql(self, with_limits: bool = True, with_col_aliases: bool = False) -> Any:
+        """Return the SQL and its parameters; rows are never locked, see ``kontract.orm.locks``."""
+        if self.query.select_for_update:
+            if self.connection.get_autocommit():
+                raise TransactionManagementError("select_for_update cannot be used outside of a transaction.")
+            self.query = self.query.clone()
+            self.query.select_for_update = False
+        moment: AbstractContextManager[Any] = self.query.moment or nullcontext()
+        with moment:
+            return super().as_sql(with_limits, with_col_aliases)
+
+    def execute_sql(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the query, having locked what it was asked to lock."""
+        with _reading(self.connection.alias):
+            if self.query.select_for_update:
+                self.query = lock_rows(self.connection, self.query)
+            return super().execute_sql(*args, **kwargs)
+
+
+@contextmanager
+def _reading(using: str) -> Iterator[None]:
+    """Translate errors, and check afterwards that a past that was read is whole."""
+    with translated(), checking_past(connections[using]):
+        yield

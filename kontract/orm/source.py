@@ -1,0 +1,173 @@
+"""The FROM entry of a versioned model: its typed columns, selected from the documents of its logical table.
+
+PostgreSQL flattens the subselects, so that a condition on a column is a condition on the expression that reads it, and
+an index on that expression serves it.
+"""
+
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, cast
+
+from django.db import connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.sql.datastructures import BaseTable, Join
+
+from kontract.context import get_namespace
+from kontract.exceptions import ConfigurationError
+from kontract.mvcc.connections import get_connection
+from kontract.mvcc.reading import resolve_moment, source
+from kontract.mvcc.snapshot import check_intact, current
+from kontract.mvcc.writes import Table
+from kontract.orm.columns import TEXT_SUFFIX, generated_columns, has_text, select_list
+from kontract.tables.catalog import resolve, resolve_namespace
+
+
+def is_versioned(model: Any) -> bool:
+    """Return whether instances of ``model`` are documents."""
+    return getattr(model, "_is_versioned", False)
+
+
+def table_of(connection: BaseDatabaseWrapper, model: Any) -> Table:
+    """Return the logical table of a model in the current namespace."""
+    return resolve(connection, resolve_namespace(connection, get_namespace()), model._meta.db_table)
+
+
+_models: dict[str, Any] = {}  # every versioned model by its table's name: a FROM entry may know no more than that
+
+
+def register(model: Any) -> None:
+    """Remember which model a logical table belongs to."""
+    _models.setdefault(model._meta.db_table, model)
+
+
+def _model_of(table_name: str, likely: Any) -> Any:
+    """Return the versioned model of a table, or None for an ordinary table; ``likely`` is a model it may be."""
+    if likely is not None and likely._meta.db_table == table_name:
+        return likely._meta.concrete_model if is_versioned(likely) else None
+    return _models.get(table_name)
+
+
+@functools.lru_cache(maxsize=1024)
+def _columns(model: Any, alias: str) -> tuple[str, str]:
+    connection = connections[alias]
+    return select_list(model, connection), generated_columns(model, connection)
+
+
+_past: ContextVar[set[tuple[Table, int]] | None] = ContextVar("kontract_orm_past", default=None)
+
+
+@contextmanager
+def checking_past(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Check, at the end of the outermost of these blocks, that the snapshots read in it are whole."""
+    if _past.get() is not None:
+        yield
+        return
+    read: set[tuple[Table, int]] = set()
+    token = _past.set(read)
+    try:
+        yield
+    finally:
+        _past.reset(token)
+    for table, snapshot in read:
+        check_intact(connection, table, snapshot)
+
+
+def entry(connection: BaseDatabaseWrapper, model: Any) -> str:
+    """Return the subselect that shows a model's rows, as SQL with its values in it."""
+    connection = get_connection(connection.alias)
+    table, moment = table_of(connection, model), current()
+    if moment is not None and (read := _past.get()) is not None:
+        read.add((table, resolve_moment(connection, table, moment)))
+    found = source(connection, table, moment)
+    composed = cast(Any, connection.ops).compose_sql(found.sql, found.params)
+    columns, generated = _columns(model, connection.alias)
+    sql = f"SELECT {columns} FROM ({composed if isinstance(composed, str) else composed.decode()}) s"
+    if generated:
+        sql = f"SELECT g.*, {generated} FROM ({sql}) g"
+    return f"({sql.replace('%', '%%')})"
+
+
+class VersionedTable(BaseTable):
+    """A FROM entry that is a logical table where the model is versioned, else an ordinary one."""
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
+        """Return the FROM entry; see ``entry``."""
+        model = _model_of(self.table_name, compiler.query.model)
+        if model is None:
+            return super().as_sql(compiler, connection)
+        alias = compiler.quote_name_unless_alias(self.table_alias)
+        return f"{entry(connection, model)} {alias}", []
+
+
+class MetadataField(models.TextField):
+    """Stands for a column of ``storage`` itself: ``$id``, ``$data`` (JSON text), ``$txid``, ``$owner``."""
+
+    def __init__(self, name: str, model: Any) -> None:
+        super().__init__(null=True)
+        self.set_attributes_from_name(name)
+        self.model = model
+
+
+class TxidField(models.BigIntegerField):
+    """Stands for ``$txid``, the transaction that wrote the version."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(null=True)
+        self.set_attributes_from_name("$txid")
+        self.model = model
+
+
+@functools.cache
+def metadata_field(name: str, model: Any) -> Any:
+    """Return the stand-in for a column of ``storage`` in the FROM entry of a versioned model."""
+    return TxidField(model) if name == "$txid" else MetadataField(name, model)
+
+
+class TextField(models.TextField):
+    """Stands for the text that a column is stored as."""
+
+    def __init__(self, field: Any) -> None:
+        super().__init__(null=True)
+        self.set_attributes_from_name(field.column + TEXT_SUFFIX)
+        self.model = field.model
+        self._field = field
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return text_field, (self._field,)
+
+
+@functools.cache
+def text_field(field: Any) -> TextField | None:
+    """Return the stand-in for the text of a versioned model's key or moment, None where the field has none."""
+    if not is_versioned(field.model) or field.generated or not has_text(field):
+        return None
+    return TextField(field)
+
+
+class VersionedJoin(Join):
+    """A join whose target may be versioned; keys of two versioned models are compared as texts, which are indexed."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.join_fields = tuple(_as_texts(lhs, rhs) for lhs, rhs in self.join_fields or ())
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
+        """Return the JOIN clause."""
+        sql, params = super().as_sql(compiler, connection)
+        model = _model_of(self.table_name, self.join_field.related_model)
+        if model is None:
+            return sql, params
+        quote = compiler.quote_name_unless_alias
+        shown = "" if self.table_alias == self.table_name else f" {self.table_alias}"
+        head = f"{self.join_type} {quote(self.table_name)}{shown} ON "
+        if not sql.startswith(head):
+            raise ConfigurationError(f"Django has compiled a join in an unknown form: {sql}")
+        subselect = entry(connection, model)
+        return f"{self.join_type} {subselect} {quote(self.table_alias)} ON {sql.removeprefix(head)}", params
+
+
+def _as_texts(lhs: Any, rhs: Any) -> tuple[Any, Any]:
+    texts = text_field(lhs), text_field(rhs)
+    return cast(tuple[Any, Any], texts) if all(texts) else (lhs, rhs)

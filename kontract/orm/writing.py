@@ -1,0 +1,281 @@
+"""Inserting, updating and deleting the documents of a model: what its querysets and instances write with.
+
+Everything goes through the unit of work, as the writes of ``env.storage`` do.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.expressions import DatabaseDefault
+from django.db.models.sql import InsertQuery, Query
+
+from kontract.exceptions import ConstraintError
+from kontract.mvcc import snapshot, versions
+from kontract.mvcc.connections import fetch_all, get_connection
+from kontract.mvcc.reading import read
+from kontract.mvcc.steps import single_step
+from kontract.mvcc.transaction import run_transaction
+from kontract.mvcc.units import collect, find_unit, require_unit, run_now, write_now
+from kontract.mvcc.writes import Table, Write
+from kontract.orm.columns import as_text, encoder
+from kontract.orm.numbers import numbers
+from kontract.orm.source import table_of
+from kontract.tables.documents import check_id, check_text
+
+_ATTEMPTS = 4  # to find a number that no other process has made in the same millisecond
+
+quote = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def open_for_writing(using: str) -> BaseDatabaseWrapper:
+    """Return the connection to write to.  Raises ``ReadOnlyError`` when looking at the past."""
+    snapshot.check_writable()
+    return get_connection(using)
+
+
+# --- Documents -------------------------------------------------------------------------------------------------------
+
+
+class Parts(NamedTuple):
+    """A document in parts: JSON texts by column, and the columns that it is not to have (NULL in a ``JSONField``)."""
+
+    present: dict[str, str]
+    absent: tuple[str, ...]
+
+    @classmethod
+    def of(cls, values: Iterable[tuple[Any, Any]]) -> "Parts":
+        """Return the parts that pairs of field and prepared value make."""
+        present: dict[str, str] = {}
+        absent: list[str] = []
+        for field, value in values:
+            if value is None and field.get_internal_type() == "JSONField":
+                absent.append(field.column)
+            else:
+                present[field.column] = encoder(field)(value)
+        return cls(present, tuple(absent))
+
+    def as_json(self) -> str:
+        """Return the JSON text of a document of these parts alone."""
+        return check_text("{" + ",".join(f"{quote(column)}:{text}" for column, text in self.present.items()) + "}")
+
+    def merged_into(self, data: str) -> str:
+        """Return the JSON text of a document with these parts replaced."""
+        if not self.present and not self.absent:
+            return data
+        kept = {name: text for name, text in _members(data) if name not in self.absent}
+        return Parts(kept | self.present, ()).as_json()
+
+
+_decoder = json.JSONDecoder()
+_SPACE = re.compile(r"[\s,:]*")
+
+
+def _members(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the names and values of a JSON object as they are written, so that no number is rounded."""
+    position = 1
+    while text[position := _SPACE.match(text, position).end()] != "}":  # type: ignore[union-attr]
+        name, position = _decoder.raw_decode(text, position)
+        start = _SPACE.match(text, position).end()  # type: ignore[union-attr]
+        _, position = _decoder.raw_decode(text, start)
+        yield name, text[start:position]
+
+
+def document_id(model: Any, value: Any, connection: BaseDatabaseWrapper) -> str:
+    """Return the id of the document whose primary key is ``value``."""
+    field = model._meta.pk
+    return check_id(as_text(encoder(field)(field.get_db_prep_save(value, connection))))
+
+
+# --- Inserting -------------------------------------------------------------------------------------------------------
+
+
+class Inserter:
+    """Makes the documents of new instances."""
+
+    def __init__(self, model: Any, fields: Sequence[Any], objs: Sequence[Any], *, raw: bool, using: str) -> None:
+        self.model = model
+        self.fields = [field for field in fields if not field.generated]
+        self.objs = objs
+        self.connection = open_for_writing(using)
+        query = InsertQuery(model)
+        query.insert_values(self.fields, objs, raw=raw)
+        self.compiler = query.get_compiler(using)
+        self.makes_keys = model._meta.pk not in self.fields
+        self.returned: dict[int, dict[Any, Any]] = {}  # by the object's position, what the database would have made
+
+    def writes(self, table: Table) -> list[Write]:
+        """Return the writes that insert the objects, in their order."""
+        return [self._write(table, position, obj) for position, obj in enumerate(self.objs)]
+
+    def _write(self, table: Table, position: int, obj: Any) -> Write:
+        pk = self.model._meta.pk
+        values = self._values(position, obj)
+        if self.makes_keys:
+            values[pk] = numbers.draw()
+            self.returned.setdefault(position, {})[pk] = values[pk]
+        document = check_id(as_text(encoder(pk)(values.pop(pk))))
+        return Write(table, document, "insert", Parts.of(values.items()).as_json())
+
+    def _values(self, position: int, obj: Any) -> dict[Any, Any]:
+        values = {}
+        computed = {}
+        for field in self.fields:
+            value = self.compiler.prepare_value(field, self.compiler.pre_save_val(field, obj))
+            if hasattr(value, "as_sql"):
+                computed[field] = value
+            else:
+                values[field] = value
+        if computed:
+            results = evaluate(computed, self.connection)
+            self.returned[position] = dict(results)
+            for field, result in results.items():
+                values[field] = field.get_db_prep_save(result, self.connection)
+        return values
+
+    def rows(self, returning: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Return, for each object, the values of ``returning``: those made here, and those that the object has."""
+        rows = []
+        for position, obj in enumerate(self.objs):
+            made = self.returned.get(position, {})
+            rows.append(tuple(made.get(field, getattr(obj, field.attname)) for field in returning))
+        return rows
+
+
+def evaluate(expressions: Mapping[Any, Any], connection: BaseDatabaseWrapper) -> dict[Any, Any]:
+    """Return the values of expressions without columns, by field, as PostgreSQL computes them."""
+    compiler = Query(None).get_compiler(connection=connection)
+    selected, params = [], []
+    for field, expression in expressions.items():
+        if isinstance(expression, DatabaseDefault):
+            expression = expression.expression
+        sql, values = compiler.compile(expression)
+        selected.append(f"({sql})::{(field.db_type(connection) or 'text')}")
+        params.extend(values)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(selected)}", params)
+        row = list(cursor.fetchone())
+    results = {}
+    for field, value in zip(expressions, row, strict=True):
+        column = field.get_col(field.model._meta.db_table)
+        for convert in [*connection.ops.get_db_converters(column), *field.get_db_converters(connection)]:
+            value = convert(value, column, connection)
+        results[field] = value
+    return results
+
+
+def insert(
+    model: Any,
+    objs: Sequence[Any],
+    fields: Sequence[Any],
+    *,
+    using: str,
+    raw: bool,
+    returning: Sequence[Any] | None,
+    checked: bool,
+) -> list[tuple[Any, ...]]:
+    """Insert instances as new documents; return the values of ``returning`` for each.
+
+    ``checked``: whether the caller makes sure that the flush comes at once, so that keys need not be looked up first.
+    Raises ``ConstraintError`` where a primary key or a unique value is taken.
+    """
+    inserter = Inserter(model, fields, objs, raw=raw, using=using)
+    connection = inserter.connection
+    for attempt in range(_ATTEMPTS):
+        try:
+            _insert(connection, model, inserter, checked)
+            break
+        except ConstraintError:
+            if not inserter.makes_keys or attempt == _ATTEMPTS - 1 or find_unit(connection) is not None:
+                raise
+            numbers.reroll()
+    return inserter.rows(returning) if returning else []
+
+
+def _insert(connection: BaseDatabaseWrapper, model: Any, inserter: Inserter, checked: bool) -> None:
+    table = table_of(connection, model)
+    writes = inserter.writes(table)
+    unit = find_unit(connection)
+    if unit is None:
+        write_now(connection, writes)
+        return
+    look_up = not (inserter.makes_keys or checked or _makes_unique_keys(model))
+    if look_up and (taken := existing(connection, table, [write.id for write in writes])):
+        raise ConstraintError(
+            f'duplicate key value violates unique constraint "{table.name}_pkey": {table.name!r} has a document '
+            f"{min(taken)!r} already."
+        )
+    collect(connection, unit, *writes)
+
+
+def _makes_unique_keys(model: Any) -> bool:
+    """Return whether keys are made at random, so that looking for one first is not worth a round trip."""
+    pk = model._meta.pk
+    return pk.get_internal_type() == "UUIDField" and callable(pk.default)
+
+
+def existing(connection: BaseDatabaseWrapper, table: Table, ids: Sequence[str]) -> set[str]:
+    """Return which of ``ids`` there are documents of, in the eyes of the open transaction."""
+    unit = find_unit(connection)
+    collected = {id_: write for id_ in ids if unit is not None and (write := unit.find(table, id_)) is not None}
+    found = {id_ for id_, write in collected.items() if write.data is not None}
+    if rest := [id_ for id_ in ids if id_ not in collected]:
+        rows = fetch_all(connection, versions.EXISTING, {"ns": table.ns, "ptr": table.ptr, "ids": rest})
+        found.update(row[0] for row in rows)
+    return found
+
+
+# --- Updating --------------------------------------------------------------------------------------------------------
+
+
+def merge_one(model: Any, pk: Any, values: Iterable[tuple[Any, Any]], *, using: str) -> bool:
+    """Replace fields, given with prepared values, of the document whose primary key is ``pk``; return whether it is."""
+    connection = open_for_writing(using)
+    table = table_of(connection, model)
+    parts = Parts.of(values)
+    id_ = document_id(model, pk, connection)
+    unit = find_unit(connection)
+    if unit is None:
+        merge = Write(table, id_, "merge", parts.as_json(), absent=parts.absent)
+        return run_now(connection, single_step(merge)).extra is not None
+    row = read(connection, table, [id_]).get(id_)
+    if row is None:
+        return False
+    collect(connection, unit, Write(table, id_, "set", parts.merged_into(row.data), row.owner))
+    return True
+
+
+def merge_many(connection: BaseDatabaseWrapper, model: Any, changes: Mapping[str, Parts]) -> int:
+    """Replace parts of documents, by id, in the open transaction; return how many of them there are."""
+    table, unit = table_of(connection, model), require_unit(connection)
+    rows = read(connection, table, list(changes))
+    writes = [Write(table, id_, "set", changes[id_].merged_into(row.data), row.owner) for id_, row in rows.items()]
+    collect(connection, unit, *writes)
+    return len(rows)
+
+
+# --- Deleting --------------------------------------------------------------------------------------------------------
+
+
+def delete_ids(model: Any, ids: Sequence[str], *, using: str) -> int:
+    """Delete documents; return how many of them there were."""
+    connection = open_for_writing(using)
+
+    def attempt() -> int:
+        table, unit = table_of(connection, model), require_unit(connection)
+        rows = read(connection, table, ids)
+        collect(connection, unit, *(Write(table, id_, "delete") for id_ in rows))
+        return len(rows)
+
+    if len(ids) == 1 and find_unit(connection) is None:
+        table = table_of(connection, model)
+        return int(run_now(connection, single_step(Write(table, ids[0], "delete"))).extra is not None)
+    return run_transaction(attempt, using=using)[0] if ids else 0
+
+
+def delete_keys(model: Any, keys: Iterable[Any], *, using: str) -> int:
+    """Delete the documents with these primary keys; return how many of them there were."""
+    connection = open_for_writing(using)
+    return delete_ids(model, [document_id(model, key, connection) for key in dict.fromkeys(keys)], using=using)
