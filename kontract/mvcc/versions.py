@@ -377,7 +377,7 @@ def settle_keys(keys: Mapping[str, str]) -> str:
 
 
 def violations(keys: Mapping[str, str], checks: Mapping[str, str]) -> str:
-    """Return the statement that lists what the batch violates: kind, constraint, document, the value's holder and key."""
+    """Return the statement that lists what the batch violates: kind, name, document, the value's holder and key."""
     selects = []
     if keys:
         selects.append(f"""SELECT 'unique' AS kind, n.name, n.id, s.data ->> 'id' AS holder, n.key FROM new n

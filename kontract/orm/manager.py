@@ -1,4 +1,7 @@
-"""``VersionedManager``: the manager of versioned models."""
+"""``VersionedManager``: the manager of versioned models, and what makes one of a project's own."""
+
+import functools
+from typing import Any
 
 from django.db.models.manager import BaseManager
 
@@ -10,3 +13,26 @@ class VersionedManager(BaseManager.from_queryset(VersionedQuerySet)):
 
     On an ordinary model it lets queries join the versioned models that refer to it.
     """
+
+
+def as_versioned(manager: Any) -> Any:
+    """Return a manager like ``manager`` whose querysets are versioned, so that a project's own managers work."""
+    if issubclass(manager._queryset_class, VersionedQuerySet):
+        return manager
+    args, kwargs = manager._constructor_args
+    made = _manager_class(type(manager))(*args, **kwargs)
+    made.__dict__.update(manager.__dict__)
+    return made
+
+
+@functools.cache
+def _manager_class(kind: Any) -> Any:
+    attributes = {"_queryset_class": _queryset_class(kind._queryset_class), "__module__": kind.__module__}
+    return type(kind.__name__, (kind,), attributes | {"__qualname__": kind.__qualname__})
+
+
+@functools.cache
+def _queryset_class(kind: Any) -> Any:
+    if issubclass(VersionedQuerySet, kind):
+        return VersionedQuerySet
+    return type(kind.__name__, (kind, VersionedQuerySet), {"__module__": kind.__module__})

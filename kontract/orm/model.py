@@ -6,12 +6,13 @@ from django.apps import apps as global_apps
 from django.db import connections, models, router
 from django.db.models.base import ModelBase
 from django.db.models.fields.related import lazy_related_operation
+from django.db.models.manager import BaseManager
 
 from kontract.conf import TableOptions
 from kontract.exceptions import ReadOnlyError
 from kontract.orm.deletion import VersionedCollector, through_unit_of_work
 from kontract.orm.intermediary import make_intermediary
-from kontract.orm.manager import VersionedManager
+from kontract.orm.manager import VersionedManager, as_versioned
 from kontract.orm.past import Past
 from kontract.orm.rules import make_rules
 from kontract.orm.source import is_versioned, register
@@ -29,6 +30,8 @@ class VersionedModelBase(ModelBase):
             value = _as_big_auto_field(value)
         if isinstance(value, models.ManyToManyField) and _needs_intermediary(cls, value):
             value.remote_field.through = make_intermediary(value, cls, name, VersionedModel)
+        elif isinstance(value, BaseManager):
+            value = as_versioned(value)
         super().add_to_class(name, value)
 
     def _prepare(cls) -> None:
@@ -78,10 +81,11 @@ class VersionedModel(models.Model, Past, metaclass=VersionedModelBase):
     _is_versioned: ClassVar[bool] = True
 
     objects = VersionedManager()
+    _documents = VersionedManager()  # what Django looks up related objects with, whatever ``objects`` leaves out
 
     class Meta:
         abstract = True
-        base_manager_name = "objects"
+        base_manager_name = "_documents"
 
     def save_base(self, *args: Any, **kwargs: Any) -> None:
         """See Django's.  Raises ``ReadOnlyError`` for an instance that shows the past."""
