@@ -65,6 +65,13 @@ def fetch_all(connection: BaseDatabaseWrapper, sql: str, params: dict[str, Any])
         return list(cursor.fetchall())
 
 
+def fetch_quietly(connection: BaseDatabaseWrapper, sql: str, params: dict[str, Any]) -> list[Sequence[Any]]:
+    """See fetch_all(); for lookups of our own that would only be noise among an application's logged queries."""
+    connection.validate_no_broken_transaction()
+    with connection.wrap_database_errors, get_raw(connection).cursor() as cursor:
+        return list(cursor.execute(sql, params).fetchall())
+
+
 def fetch_one(connection: BaseDatabaseWrapper, sql: str, params: dict[str, Any]) -> Sequence[Any]:
     """Run one statement that yields exactly one row and return it."""
     return fetch_all(connection, sql, params)[0]

@@ -170,6 +170,8 @@ def _on_rollback(connection: BaseDatabaseWrapper, original: Callable[[], None]) 
 
 
 def _on_savepoint(connection: BaseDatabaseWrapper, original: Callable[[], str | None]) -> str | None:
+    if not in_transaction(connection):
+        settle(connection)  # else a rollback to this savepoint would drop what was written before it
     sid = original()
     if sid is not None and (unit := _peek(connection)) is not None:
         unit.savepoint(sid)

@@ -69,11 +69,14 @@ _RANGES: Final = {
     "SmallIntegerField": 1 << 15,
     "PositiveSmallIntegerField": 1 << 15,
     "IntegerField": 1 << 31,
-    "PositiveIntegerField": 1 << 31,
+    "PositiveIntegerField": 1 << 63,
     "BigIntegerField": 1 << 63,
     "PositiveBigIntegerField": 1 << 63,
+    "AutoField": 1 << 63,
+    "SmallAutoField": 1 << 63,
     "BigAutoField": 1 << 63,
 }
+_WIDE: Final = {"AutoField", "SmallAutoField", "PositiveIntegerField"}  # they may hold or refer to a number of 53 bits
 
 
 def _encode_integer(limit: int, positive: bool, value: Any) -> str:
@@ -254,7 +257,7 @@ def typed(field: Any, connection: BaseDatabaseWrapper) -> str:
 
 
 def _type_name(field: Any, connection: BaseDatabaseWrapper) -> str:
-    name: str = field.db_type(connection) or "text"
+    name: str = "bigint" if field.get_internal_type() in _WIDE else field.db_type(connection) or "text"
     return "varchar" if name.startswith("varchar") else "numeric" if name.startswith("numeric") else name
 
 

@@ -11,6 +11,7 @@ from django.db.models.manager import BaseManager
 from kontract.conf import TableOptions
 from kontract.exceptions import ReadOnlyError
 from kontract.orm.deletion import VersionedCollector, through_unit_of_work
+from kontract.orm.fields import AUTOMATIC, NumberField
 from kontract.orm.intermediary import make_intermediary
 from kontract.orm.manager import VersionedManager, as_versioned
 from kontract.orm.past import Past
@@ -26,8 +27,8 @@ class VersionedModelBase(ModelBase):
 
     def add_to_class(cls, name: str, value: Any) -> None:
         """Add an attribute; fields become what can be stored in a document."""
-        if type(value) in (models.AutoField, models.SmallAutoField):
-            value = _as_big_auto_field(value)
+        if type(value) in AUTOMATIC:
+            value = NumberField.like(value)
         if isinstance(value, models.ManyToManyField) and _needs_intermediary(cls, value):
             value.remote_field.through = make_intermediary(value, cls, name, VersionedModel)
         elif isinstance(value, BaseManager):
@@ -38,6 +39,7 @@ class VersionedModelBase(ModelBase):
         opts = cls._meta
         opts.managed = False  # a child's Meta would lose it
         opts.original_attrs["managed"] = False
+        _adopt_managers(cls)
         if opts.pk is None and not opts.parents:
             key = models.UUIDField("ID", primary_key=True, default=uuid7, editable=False, auto_created=True)
             cls.add_to_class("id", key)
@@ -46,10 +48,18 @@ class VersionedModelBase(ModelBase):
             _declare(cls)
 
 
-def _as_big_auto_field(field: Any) -> models.BigAutoField:
-    """Return an automatic key of 53 bits in place of one of 32 or 16."""
-    _, _, args, kwargs = field.deconstruct()
-    return models.BigAutoField(*args, **kwargs)
+def _adopt_managers(model: Any) -> None:
+    """Make the managers versioned that a model inherits from ordinary abstract ones, in the order they have."""
+    opts = model._meta
+    opts.base_manager_name = opts.base_manager_name or "_documents"  # not that of an ordinary model that comes first
+    if all(as_versioned(manager) is manager for manager in opts.managers):
+        return
+    local = {manager.name for manager in opts.local_managers}
+    for manager in opts.managers:
+        if manager.name not in local:
+            adopted = as_versioned(manager)
+            adopted._set_creation_counter()
+            model.add_to_class(manager.name, adopted)
 
 
 def _needs_intermediary(model: Any, field: Any) -> bool:

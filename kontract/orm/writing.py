@@ -51,6 +51,11 @@ class Parts(NamedTuple):
         present: dict[str, str] = {}
         absent: list[str] = []
         for field, value in values:
+            if value is None and not field.null:
+                raise ConstraintError(
+                    f'null value in column "{field.column}" of relation "{field.model._meta.db_table}" violates '
+                    "not-null constraint."
+                )
             if value is None and field.get_internal_type() == "JSONField":
                 absent.append(field.column)
             else:
@@ -86,7 +91,16 @@ def _members(text: str) -> Iterator[tuple[str, str]]:
 def document_id(model: Any, value: Any, connection: BaseDatabaseWrapper) -> str:
     """Return the id of the document whose primary key is ``value``."""
     field = model._meta.pk
-    return check_id(as_text(encoder(field)(field.get_db_prep_save(value, connection))))
+    return _id_of(field, field.get_db_prep_save(value, connection))
+
+
+def _id_of(field: Any, prepared: Any) -> str:
+    if prepared is None:
+        raise ConstraintError(
+            f'null value in column "{field.column}" of relation "{field.model._meta.db_table}" violates not-null '
+            "constraint: it is the primary key."
+        )
+    return check_id(as_text(encoder(field)(prepared)))
 
 
 # --- Inserting -------------------------------------------------------------------------------------------------------
@@ -103,7 +117,7 @@ class Inserter:
         query = InsertQuery(model)
         query.insert_values(self.fields, objs, raw=raw)
         self.compiler = query.get_compiler(using)
-        self.makes_keys = model._meta.pk not in self.fields
+        self.makes_keys = model._meta.auto_field is model._meta.pk and not any(obj._is_pk_set() for obj in objs)
         self.returned: dict[int, dict[Any, Any]] = {}  # by the object's position, what the database would have made
 
     def writes(self, table: Table) -> list[Write]:
@@ -113,11 +127,10 @@ class Inserter:
     def _write(self, table: Table, position: int, obj: Any) -> Write:
         pk = self.model._meta.pk
         values = self._values(position, obj)
-        if self.makes_keys:
+        if values.get(pk) is None and pk is self.model._meta.auto_field:
             values[pk] = numbers.draw()
             self.returned.setdefault(position, {})[pk] = values[pk]
-        document = check_id(as_text(encoder(pk)(values.pop(pk))))
-        return Write(table, document, "insert", Parts.of(values.items()).as_json())
+        return Write(table, _id_of(pk, values.pop(pk)), "insert", Parts.of(values.items()).as_json())
 
     def _values(self, position: int, obj: Any) -> dict[Any, Any]:
         values = {}

@@ -18,8 +18,9 @@ from kontract.conf import TableOptions, get_settings
 from kontract.context import DEFAULT_NAMESPACE, get_namespace
 from kontract.exceptions import InvalidNameError, NamespaceNotFound, TableExistsError, TableNotFound
 from kontract.mvcc import versions
-from kontract.mvcc.connections import fetch_all, get_alias, get_connection
-from kontract.mvcc.reading import read
+from kontract.mvcc.connections import fetch_all, fetch_quietly, get_alias, get_connection
+from kontract.mvcc.errors import translated
+from kontract.mvcc.reading import remember
 from kontract.mvcc.snapshot import check_writable
 from kontract.mvcc.steps import catalog_id
 from kontract.mvcc.transaction import run_transaction
@@ -207,8 +208,14 @@ def _catalog(ns: int) -> Table:
 
 
 def _read_entry(connection: BaseDatabaseWrapper, ns: int, entry_id: str) -> dict[str, Any] | None:
-    row = read(connection, _catalog(ns), [entry_id]).get(entry_id)
-    return None if row is None else json.loads(row.data)
+    catalog, unit = _catalog(ns), find_unit(connection)
+    if unit is not None and (write := unit.find(catalog, entry_id)) is not None:
+        return json.loads(write.data) if write.data else None
+    with translated():
+        rows = fetch_quietly(connection, versions.GET, {"ns": ns, "ptr": catalog.ptr, "ids": [entry_id]})
+    if unit is not None:
+        remember(unit, catalog, {entry_id: rows[0][2] if rows else 0})
+    return json.loads(rows[0][1]) if rows else None
 
 
 def _write_entry(connection: BaseDatabaseWrapper, ns: int, entry_id: str, entry: dict[str, Any]) -> None:
