@@ -235,20 +235,25 @@ def raw_text(field: Any, row: str = "s") -> str:
     return f"{row}.id" if field.primary_key else f"({row}.data ->> {_literal(field.column)})"
 
 
-def text(field: Any) -> str:
+def text(field: Any, row: str = "s") -> str:
     """Return SQL for the text that a field is compared as: moments in the order of their characters."""
-    return f'({raw_text(field)} COLLATE "C")' if is_moment(field) else raw_text(field)
+    return f'({raw_text(field, row)} COLLATE "C")' if is_moment(field) else raw_text(field, row)
 
 
-def typed(field: Any, connection: BaseDatabaseWrapper) -> str:
+def stored_json(field: Any, row: str = "s") -> str:
+    """Return SQL for the JSON that a field is stored as."""
+    return f"({row}.data -> {_literal(field.column)})"
+
+
+def typed(field: Any, connection: BaseDatabaseWrapper, row: str = "s") -> str:
     """Return SQL for a field's value, of the type that a column of an ordinary table would have."""
-    raw = raw_text(field)
+    raw = raw_text(field, row)
     stored = stored_type(field)
     if isinstance(stored, ArrayField):
-        return _typed_array(f"(s.data -> {_literal(field.column)})", stored, connection)
+        return _typed_array(stored_json(field, row), stored, connection)
     type_name = _type_name(stored, connection)
     if type_name == "jsonb":
-        return f"(s.data -> {_literal(field.column)})"
+        return stored_json(field, row)
     if type_name == "bytea":
         return f"decode({raw}, 'base64')"
     value = raw if type_name in ("text", "varchar") else f"{raw}::{type_name}"
