@@ -132,10 +132,10 @@ class TextField(models.TextField):
         super().__init__(null=True)
         self.set_attributes_from_name(field.column + TEXT_SUFFIX)
         self.model = field.model
-        self._field = field
+        self.stored = field
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return text_field, (self._field,)
+        return text_field, (self.stored,)
 
 
 @functools.cache
