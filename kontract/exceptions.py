@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist, PermissionDenied
-from django.db import IntegrityError, NotSupportedError, OperationalError
+from django.db import DataError, IntegrityError, NotSupportedError, OperationalError
 
 
 class KontractError(Exception):
@@ -75,7 +75,7 @@ class InvalidIdError(KontractError, ValueError):
     http_status = 400
 
 
-class InvalidDocumentError(KontractError, ValueError):
+class InvalidDocumentError(KontractError, ValueError, DataError):
     """A value is not a JSON object that PostgreSQL can store."""
 
     code = "invalid_document"
@@ -108,6 +108,12 @@ class ConstraintError(KontractError, IntegrityError):
 
     code = "constraint_violated"
     http_status = 409
+
+
+class PrimaryKeyTakenError(ConstraintError):
+    """There is a document with this id already."""
+
+    code = "primary_key_taken"
 
 
 class ClockTimeoutError(KontractError, OperationalError):

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import psycopg
 from django.db import DatabaseError
 
-from kontract.exceptions import ClockTimeoutError, ConflictError, ConstraintError, KontractError
+from kontract.exceptions import ClockTimeoutError, ConflictError, ConstraintError, KontractError, PrimaryKeyTakenError
 from kontract.mvcc import versions
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -47,7 +47,8 @@ def translate(error: BaseException, *, flushing: bool = False) -> KontractError 
         return ConflictError("Another transaction inserted one of these documents and committed first. Run it again.")
     if cause.sqlstate == _INVALID_TEXT_REPRESENTATION and versions.VIOLATION in (cause.diag.message_primary or ""):
         text = (cause.diag.message_primary or "").partition(versions.VIOLATION)[2].removesuffix('"')
-        return ConstraintError(f"The write violates the {text}.")
+        kind = PrimaryKeyTakenError if text.startswith(versions.PRIMARY_KEY) else ConstraintError
+        return kind(f"The write violates the {text}.")
     if cause.sqlstate == _INVALID_TEXT_REPRESENTATION and versions.OUTDATED in (cause.diag.message_primary or ""):
         return ConflictError(
             "Another transaction has dropped a logical table, or made it anew, or taken a document since this one "

@@ -225,8 +225,9 @@ OUTDATED: Final = "kontract: a table or document is gone since it was looked up"
 
 
 VIOLATION: Final = "kontract: violates "
+PRIMARY_KEY: Final = "primary key constraint"
 _DUPLICATE = (
-    f"(SELECT '{VIOLATION}primary key constraint: there is a document ' || min(id) FROM b "
+    f"(SELECT '{VIOLATION}{PRIMARY_KEY}: there is a document ' || min(id) FROM b "
     "WHERE op = 'insert' AND tid IS NOT NULL)"
 )
 

@@ -16,9 +16,11 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
+import psycopg
 from django.contrib.postgres.fields import ArrayField
 from django.db import DataError, IntegrityError, models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import Binary
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.types.json import Jsonb
 
@@ -62,13 +64,15 @@ def encoder(field: Any) -> Encode:
         return functools.partial(_encode_text, stored.max_length)
     if internal == "JSONField":
         return encode_json
+    if isinstance(stored, ArrayField):
+        return functools.partial(_encode_array, _element_encoder(stored.base_field))
     return encode
 
 
 _RANGES: Final = {
     "SmallIntegerField": 1 << 15,
     "PositiveSmallIntegerField": 1 << 15,
-    "IntegerField": 1 << 31,
+    "IntegerField": 1 << 63,
     "PositiveIntegerField": 1 << 63,
     "BigIntegerField": 1 << 63,
     "PositiveBigIntegerField": 1 << 63,
@@ -76,7 +80,12 @@ _RANGES: Final = {
     "SmallAutoField": 1 << 63,
     "BigAutoField": 1 << 63,
 }
-_WIDE: Final = {"AutoField", "SmallAutoField", "PositiveIntegerField"}  # they may hold or refer to a number of 53 bits
+_WIDE: Final = {
+    "AutoField",
+    "SmallAutoField",
+    "PositiveIntegerField",
+    "IntegerField",
+}  # they may hold or refer to a number of 53 bits
 
 
 def _encode_integer(limit: int, positive: bool, value: Any) -> str:
@@ -88,6 +97,20 @@ def _encode_integer(limit: int, positive: bool, value: Any) -> str:
     if positive and value < 0:
         raise IntegrityError(f"The number {value} is negative, which the field does not allow.")
     return f"{value:d}"
+
+
+def _element_encoder(field: Any) -> Encode:
+    """Return the encoder of an array's elements, which are no wider than their type says."""
+    internal = field.get_internal_type()
+    if internal in ("IntegerField", "PositiveIntegerField"):
+        return functools.partial(_encode_integer, 1 << 31, internal.startswith("Positive"))
+    return encoder(field)
+
+
+def _encode_array(encode_element: Encode, value: Any) -> str:
+    if not isinstance(value, (list, tuple)):
+        return encode(value)
+    return f"[{','.join(map(encode_element, value))}]"
 
 
 def _encode_text(limit: int | None, value: Any) -> str:
@@ -171,6 +194,8 @@ _ENCODERS: Final[tuple[tuple[Any, Encode], ...]] = (
     (datetime.timedelta, _encode_duration),
     (uuid.UUID, lambda value: f'"{value}"'),
     (Jsonb, _dumps),
+    (psycopg.Binary, lambda value: _encode_bytes(value.obj)),
+    (Binary, lambda value: _encode_bytes(value.obj)),
     ((bytes, bytearray, memoryview), _encode_bytes),
     ((list, tuple), lambda value: f"[{','.join(map(encode, value))}]"),
     (dict, lambda value: f"{{{','.join(f'{_quote(k)}:{encode(v)}' for k, v in value.items())}}}"),
@@ -268,20 +293,25 @@ def _type_name(field: Any, connection: BaseDatabaseWrapper) -> str:
 
 def _typed_array(source: str, field: Any, connection: BaseDatabaseWrapper) -> str:
     """Return SQL for an array of PostgreSQL's from one of JSON's."""
-    base = field.base_field
-    if isinstance(base, ArrayField):
-        innermost: Any = base
-        while isinstance(innermost, ArrayField):
-            innermost = innermost.base_field
-        type_name = _type_name(innermost, connection)
-        return f"translate({source}::text, '[]', '{{}}')::{type_name}{_dimensions(field)}"
-    type_name = _type_name(base, connection)
-    elements = f"ARRAY(SELECT e::{type_name} FROM jsonb_array_elements_text({source}) e)"
-    return f"(CASE WHEN jsonb_typeof({source}) = 'array' THEN {elements} END)"
+    if isinstance(field.base_field, ArrayField):
+        array = f"({_array_text(source, field, connection)})::{field.db_type(connection)}"
+    else:
+        array = _array(source, field, connection)
+    return f"(CASE WHEN jsonb_typeof({source}) = 'array' THEN {array} END)"
 
 
-def _dimensions(field: Any) -> str:
-    return "[]" + _dimensions(field.base_field) if isinstance(field, ArrayField) else ""
+def _array(source: str, field: Any, connection: BaseDatabaseWrapper) -> str:
+    type_name = field.base_field.db_type(connection)  # not a wider one: PostgreSQL compares no arrays of two types
+    return f"ARRAY(SELECT e::{type_name} FROM jsonb_array_elements_text({source}) e)"
+
+
+def _array_text(source: str, field: Any, connection: BaseDatabaseWrapper, depth: int = 0) -> str:
+    """Return SQL for the text of an array of arrays: only as text can PostgreSQL put arrays that are empty together."""
+    if not isinstance(field.base_field, ArrayField):
+        return f"{_array(source, field, connection)}::text"
+    inner = _array_text(f"e{depth}", field.base_field, connection, depth + 1)
+    elements = f"SELECT string_agg({inner}, ',') FROM jsonb_array_elements({source}) e{depth}"
+    return f"'{{' || coalesce(({elements}), '') || '}}'"
 
 
 def _literal(name: str) -> str:

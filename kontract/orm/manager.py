@@ -17,18 +17,22 @@ class VersionedManager(BaseManager.from_queryset(VersionedQuerySet)):
 
 def as_versioned(manager: Any) -> Any:
     """Return a manager like ``manager`` whose querysets are versioned, so that a project's own managers work."""
-    if issubclass(manager._queryset_class, VersionedQuerySet):
+    kind = versioned_class(type(manager))
+    if kind is type(manager):
         return manager
     args, kwargs = manager._constructor_args
-    made = _manager_class(type(manager))(*args, **kwargs)
+    made = kind(*args, **kwargs)
     made.__dict__.update(manager.__dict__)
     return made
 
 
 @functools.cache
-def _manager_class(kind: Any) -> Any:
+def versioned_class(kind: Any) -> Any:
+    """Return a manager class like ``kind`` whose querysets are versioned."""
+    if issubclass(kind._queryset_class, VersionedQuerySet):
+        return kind
     attributes = {"_queryset_class": _queryset_class(kind._queryset_class), "__module__": kind.__module__}
-    return type(kind.__name__, (kind,), attributes | {"__qualname__": kind.__qualname__})
+    return type(kind.__name__, (kind, VersionedManager), attributes | {"__qualname__": kind.__qualname__})
 
 
 @functools.cache

@@ -6,18 +6,20 @@ from django.apps import apps as global_apps
 from django.db import connections, models, router
 from django.db.models.base import ModelBase
 from django.db.models.fields.related import lazy_related_operation
+from django.db.models.fields.related_descriptors import ManyToManyDescriptor, create_forward_many_to_many_manager
 from django.db.models.manager import BaseManager
+from django.utils.functional import cached_property
 
 from kontract.conf import TableOptions
 from kontract.exceptions import ReadOnlyError
 from kontract.orm.deletion import VersionedCollector, through_unit_of_work
 from kontract.orm.fields import AUTOMATIC, NumberField
 from kontract.orm.intermediary import make_intermediary
-from kontract.orm.manager import VersionedManager, as_versioned
+from kontract.orm.manager import VersionedManager, as_versioned, versioned_class
 from kontract.orm.past import Past
 from kontract.orm.rules import make_rules
 from kontract.orm.source import is_versioned, register
-from kontract.orm.writing import merge_one
+from kontract.orm.writing import merge_one, prepare
 from kontract.tables.ids import uuid7
 from kontract.tables.keys import declare
 
@@ -34,6 +36,16 @@ class VersionedModelBase(ModelBase):
         elif isinstance(value, BaseManager):
             value = as_versioned(value)
         super().add_to_class(name, value)
+        if isinstance(value, models.ManyToManyField) and isinstance(getattr(cls, name, None), ManyToManyDescriptor):
+            setattr(cls, name, VersionedManyToManyDescriptor(value.remote_field, reverse=False))
+
+    @property
+    def _base_manager(cls) -> Any:
+        """What Django finds related objects with, whatever ``objects`` leaves out."""
+        manager = cls._meta.base_manager
+        if "versioned" not in manager.__dict__:
+            manager.versioned = as_versioned(manager)
+        return manager.versioned
 
     def _prepare(cls) -> None:
         opts = cls._meta
@@ -43,6 +55,10 @@ class VersionedModelBase(ModelBase):
         if opts.pk is None and not opts.parents:
             key = models.UUIDField("ID", primary_key=True, default=uuid7, editable=False, auto_created=True)
             cls.add_to_class("id", key)
+        if not opts.managers and not any(field.name == "objects" for field in opts.fields):
+            manager = VersionedManager()
+            manager.auto_created = True
+            cls.add_to_class("objects", manager)
         super()._prepare()
         if not opts.proxy and not opts.swapped:
             _declare(cls)
@@ -51,7 +67,6 @@ class VersionedModelBase(ModelBase):
 def _adopt_managers(model: Any) -> None:
     """Make the managers versioned that a model inherits from ordinary abstract ones, in the order they have."""
     opts = model._meta
-    opts.base_manager_name = opts.base_manager_name or "_documents"  # not that of an ordinary model that comes first
     if all(as_versioned(manager) is manager for manager in opts.managers):
         return
     local = {manager.name for manager in opts.local_managers}
@@ -60,6 +75,16 @@ def _adopt_managers(model: Any) -> None:
             adopted = as_versioned(manager)
             adopted._set_creation_counter()
             model.add_to_class(manager.name, adopted)
+
+
+class VersionedManyToManyDescriptor(ManyToManyDescriptor):
+    """Gives the objects on the other side, through a logical table also where they are ordinary."""
+
+    @cached_property
+    def related_manager_cls(self) -> Any:
+        """The class of the manager of the related objects."""
+        kind = versioned_class(self.rel.model._default_manager.__class__)
+        return create_forward_many_to_many_manager(kind, self.rel, reverse=False)
 
 
 def _needs_intermediary(model: Any, field: Any) -> bool:
@@ -90,12 +115,8 @@ class VersionedModel(models.Model, Past, metaclass=VersionedModelBase):
 
     _is_versioned: ClassVar[bool] = True
 
-    objects = VersionedManager()
-    _documents = VersionedManager()  # what Django looks up related objects with, whatever ``objects`` leaves out
-
     class Meta:
         abstract = True
-        base_manager_name = "_documents"
 
     def save_base(self, *args: Any, **kwargs: Any) -> None:
         """See Django's.  Raises ``ReadOnlyError`` for an instance that shows the past."""
@@ -139,7 +160,7 @@ class VersionedModel(models.Model, Past, metaclass=VersionedModelBase):
         if not values or not plain or any(returning) or self._meta.select_on_save:
             return super()._do_update(base_qs, using, pk_val, values, update_fields, forced_update, *returning)
         connection = connections[using]
-        prepared = ((f, f.get_db_prep_save(value, connection)) for f, _, value in values)
+        prepared = ((f, prepare(f, value, connection)) for f, _, value in values)
         updated = merge_one(base_qs.model, pk_val, prepared, using=using)
         if not returning:  # Django 5.2
             return updated

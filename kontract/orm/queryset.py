@@ -7,7 +7,6 @@ from django.db import connections, models, transaction
 from django.db.models import Model
 from django.db.models.constants import OnConflict
 from django.db.models.expressions import Col
-from django.db.models.sql import UpdateQuery
 
 from kontract.exceptions import ReadOnlyError, UnsupportedError
 from kontract.mvcc.snapshot import AsOf, Moment, as_of
@@ -17,8 +16,8 @@ from kontract.orm.conflicts import insert_or_resolve
 from kontract.orm.deletion import VersionedCollector
 from kontract.orm.query import VersionedQuery
 from kontract.orm.source import is_versioned, metadata_field
-from kontract.orm.updates import update_rows
-from kontract.orm.writing import Parts, delete_ids, document_id, insert, merge_many, open_for_writing
+from kontract.orm.updates import check_update, update_rows
+from kontract.orm.writing import Parts, delete_ids, document_id, insert, merge_many, open_for_writing, prepare
 
 
 class VersionedQuerySet(models.QuerySet[Any]):
@@ -112,14 +111,24 @@ class VersionedQuerySet(models.QuerySet[Any]):
 
     _flushes_at_once = False  # whether the end of the method that runs is the end of the transaction
 
-    def bulk_create(self, objs: Iterable[Any], *args: Any, **kwargs: Any) -> list[Any]:
+    def bulk_create(
+        self,
+        objs: Iterable[Any],
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        update_fields: Any = None,
+        unique_fields: Any = None,
+    ) -> list[Any]:
         """See Django's: one transaction, one message to the server."""
         if is_versioned(self.model):
             self._check_present()
             self._for_write = True
             self._flushes_at_once = not in_transaction(connections[self.db])
         try:
-            return super().bulk_create(objs, *args, **kwargs)
+            return super().bulk_create(
+                objs, batch_size, ignore_conflicts, update_conflicts, update_fields, unique_fields
+            )
         finally:
             self._flushes_at_once = False
 
@@ -137,7 +146,7 @@ class VersionedQuerySet(models.QuerySet[Any]):
             obj._prepare_related_fields_for_save(operation_name="bulk_update", fields=targets)
         changes = {
             document_id(self.model, obj.pk, connection): Parts.of(
-                (field, field.get_db_prep_save(getattr(obj, field.attname), connection)) for field in targets
+                (field, prepare(field, getattr(obj, field.attname), connection)) for field in targets
             )
             for obj in objs
         }
@@ -174,11 +183,9 @@ class VersionedQuerySet(models.QuerySet[Any]):
             raise TypeError("Cannot update a query once a slice has been taken.")
         self._check_present()
         self._for_write = True
-        checked = self.query.chain(UpdateQuery)
-        checked.add_update_values(kwargs)  # raises what is wrong with them
-        fields = {self.model._meta.get_field(name): value for name, value in kwargs.items()}
+        values = check_update(self.query, kwargs)
         with transaction.mark_for_rollback_on_error(using=self.db):
-            rows = update_rows(self, {f: value for f, value in fields.items() if not f.generated})
+            rows = update_rows(self, values)
         self._result_cache = None
         return rows
 
@@ -191,7 +198,7 @@ class VersionedQuerySet(models.QuerySet[Any]):
             return super()._update(values, *extra)
         self._check_present()
         self._for_write = True
-        rows = update_rows(self, {field: value for field, _, value in values if not field.generated})
+        rows = update_rows(self, check_update(self.query, {field.name: value for field, _, value in values}))
         self._result_cache = None
         if not returning_fields:
             return rows if returning_fields is None else [()] * rows

@@ -3,12 +3,33 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.core.exceptions import FieldError
 from django.db.models.expressions import ExpressionWrapper
+from django.db.models.sql import UpdateQuery
 
 from kontract.mvcc.transaction import run_transaction
-from kontract.orm.writing import Parts, document_id, merge_many, open_for_writing
+from kontract.orm.writing import Parts, document_id, merge_many, open_for_writing, prepare
 
 _COMPUTED = "kontract_value_"
+
+
+def check_update(query: Any, values: Mapping[str, Any]) -> dict[Any, Any]:
+    """Return ``values`` by field.  Raises what Django raises for those that an update cannot have."""
+    checking = query.chain(UpdateQuery)
+    checking.add_update_values(values)
+    for field, _, value in checking.values:
+        for kind, has in (
+            ("Aggregate functions", "contains_aggregate"),
+            ("Window expressions", "contains_over_clause"),
+        ):
+            if getattr(value, has, False):
+                raise FieldError(f"{kind} are not allowed in this query ({field.name}={value!r}).")
+    for name in query.order_by:
+        annotation = query.annotations.get(name.removeprefix("-")) if isinstance(name, str) else None
+        if getattr(annotation, "contains_aggregate", False):
+            raise FieldError(f"Cannot update when ordering by an aggregate: {annotation}")
+    fields = {query.get_meta().get_field(name): value for name, value in values.items()}
+    return {field: value for field, value in fields.items() if not field.generated}
 
 
 def update_rows(queryset: Any, values: Mapping[Any, Any]) -> int:
@@ -18,52 +39,44 @@ def update_rows(queryset: Any, values: Mapping[Any, Any]) -> int:
 
 
 def _update_rows(queryset: Any, values: Mapping[Any, Any], connection: Any) -> int:
-    by_model: dict[Any, dict[Any, Any]] = {queryset.model._meta.concrete_model: {}}
-    for field, value in values.items():
-        by_model.setdefault(field.model._meta.concrete_model, {})[field] = value
-    plain = {f: _prepare(f, v, connection) for f, v in values.items() if not hasattr(v, "resolve_expression")}
-    computed = [field for field in values if field not in plain]
+    by_model: dict[Any, list[Any]] = {queryset.model._meta.concrete_model: []}
+    for field in values:
+        by_model.setdefault(field.model._meta.concrete_model, []).append(field)
+    expressions = {field: value for field, value in values.items() if hasattr(value, "resolve_expression")}
+    plain = {f: prepare(f, value, connection) for f, value in values.items() if f not in expressions}
+    rows = _select(queryset, list(by_model), expressions)
     count = 0
-    rows = _select(queryset, list(by_model), [(field, values[field]) for field in computed])
     for model, fields in by_model.items():
-        changes: dict[str, Parts] = {}
-        for keys, results in rows:
-            known = dict(zip(computed, results, strict=True))
-            parts = Parts.of(
-                (field, plain[field] if field in plain else _prepare(field, known[field], connection))
-                for field in fields
-            )
-            changes.setdefault(document_id(model, keys[model], connection), parts)
+        changes: dict[str, dict[Any, Any]] = {}
+        for keys, computed in rows:
+            known = plain | {field: prepare(field, value, connection) for field, value in computed.items()}
+            changes.setdefault(document_id(model, keys[model], connection), {f: known[f] for f in fields})
         if fields:
-            merge_many(connection, model, changes)
+            merge_many(connection, model, {id_: Parts.of(parts.items()) for id_, parts in changes.items()})
         count = max(count, len(changes))
     return count
 
 
-def _prepare(field: Any, value: Any, connection: Any) -> Any:
-    return field.get_db_prep_save(value.pk if hasattr(value, "_meta") else value, connection)
-
-
 def _select(
-    queryset: Any, models: list[Any], computed: list[tuple[Any, Any]]
-) -> list[tuple[dict[Any, Any], list[Any]]]:
-    """Return, for each row, the primary key in each table written to, and the computed values."""
+    queryset: Any, models: list[Any], expressions: Mapping[Any, Any]
+) -> list[tuple[dict[Any, Any], dict[Any, Any]]]:
+    """Return, for each row, its primary key in each table that is written to, and its computed values."""
     found = queryset._chain()
     found.query.clear_ordering(clear_default=True)
     found.query.select_related = False
     found.query.select_for_update = False
-    names = {
-        f"{_COMPUTED}{n}": ExpressionWrapper(value, output_field=field) for n, (field, value) in enumerate(computed)
-    }
-    found = found.annotate(**names)
+    names = [f"{_COMPUTED}{n}" for n in range(len(expressions))]
+    wrapped = [ExpressionWrapper(value, output_field=field) for field, value in expressions.items()]
     keys = ["pk", *(_path_to_parent(queryset.model, model) for model in models[1:])]
-    rows = found.values_list(*keys, *names)
-    return [(dict(zip(models, row, strict=False)), list(row[len(keys) :])) for row in rows]
+    rows = found.annotate(**dict(zip(names, wrapped, strict=True))).values_list(*keys, *names)
+    return [
+        (dict(zip(models, row, strict=False)), dict(zip(expressions, row[len(keys) :], strict=True))) for row in rows
+    ]
 
 
 def _path_to_parent(model: Any, parent: Any) -> str:
     link = model._meta.get_ancestor_link(parent)
+    name: str = link.name
     if link.remote_field.model._meta.concrete_model is parent:
-        name: str = link.name
         return name
-    return f"{link.name}__{_path_to_parent(link.remote_field.model, parent)}"
+    return f"{name}__{_path_to_parent(link.remote_field.model, parent)}"

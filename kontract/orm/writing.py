@@ -12,7 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.expressions import DatabaseDefault
 from django.db.models.sql import InsertQuery, Query
 
-from kontract.exceptions import ConstraintError
+from kontract.exceptions import ConstraintError, PrimaryKeyTakenError
 from kontract.mvcc import snapshot, versions
 from kontract.mvcc.connections import fetch_all, get_connection
 from kontract.mvcc.reading import read
@@ -51,11 +51,7 @@ class Parts(NamedTuple):
         present: dict[str, str] = {}
         absent: list[str] = []
         for field, value in values:
-            if value is None and not field.null:
-                raise ConstraintError(
-                    f'null value in column "{field.column}" of relation "{field.model._meta.db_table}" violates '
-                    "not-null constraint."
-                )
+            _check_null(field, value)
             if value is None and field.get_internal_type() == "JSONField":
                 absent.append(field.column)
             else:
@@ -88,19 +84,42 @@ def _members(text: str) -> Iterator[tuple[str, str]]:
         yield name, text[start:position]
 
 
+def prepare(field: Any, value: Any, connection: BaseDatabaseWrapper) -> Any:
+    """Return a value as it is stored, also if it is an instance that a foreign key refers to."""
+    if hasattr(value, "prepare_database_save"):
+        if field.remote_field is None:
+            raise TypeError(
+                f"Tried to update field {field} with a model instance, {value!r}. "
+                f"Use a value compatible with {field.__class__.__name__}."
+            )
+        value = value.prepare_database_save(field)
+    return field.get_db_prep_save(value, connection)
+
+
 def document_id(model: Any, value: Any, connection: BaseDatabaseWrapper) -> str:
-    """Return the id of the document whose primary key is ``value``."""
-    field = model._meta.pk
-    return _id_of(field, field.get_db_prep_save(value, connection))
+    """Return the id of the document whose primary key is ``value``; a tuple where it has several fields."""
+    fields = model._meta.pk_fields
+    values = value if len(fields) > 1 else (value,)
+    return _id_of(fields, [f.get_db_prep_save(v, connection) for f, v in zip(fields, values, strict=True)])
 
 
-def _id_of(field: Any, prepared: Any) -> str:
-    if prepared is None:
+def _id_of(fields: Sequence[Any], prepared: Sequence[Any]) -> str:
+    for field, value in zip(fields, prepared, strict=True):
+        _check_null(field, value)
+    return join_key([encoder(field)(value) for field, value in zip(fields, prepared, strict=True)])
+
+
+def join_key(texts: Sequence[str]) -> str:
+    """Return the id of a document whose primary key has these JSON texts."""
+    return check_id(as_text(texts[0]) if len(texts) == 1 else f"[{','.join(texts)}]")
+
+
+def _check_null(field: Any, value: Any) -> None:
+    if value is None and not (field.null and not field.primary_key):
         raise ConstraintError(
             f'null value in column "{field.column}" of relation "{field.model._meta.db_table}" violates not-null '
-            "constraint: it is the primary key."
+            "constraint."
         )
-    return check_id(as_text(encoder(field)(prepared)))
 
 
 # --- Inserting -------------------------------------------------------------------------------------------------------
@@ -125,12 +144,14 @@ class Inserter:
         return [self._write(table, position, obj) for position, obj in enumerate(self.objs)]
 
     def _write(self, table: Table, position: int, obj: Any) -> Write:
-        pk = self.model._meta.pk
+        pk, keys = self.model._meta.pk, self.model._meta.pk_fields
         values = self._values(position, obj)
         if values.get(pk) is None and pk is self.model._meta.auto_field:
             values[pk] = numbers.draw()
-            self.returned.setdefault(position, {})[pk] = values[pk]
-        return Write(table, _id_of(pk, values.pop(pk)), "insert", Parts.of(values.items()).as_json())
+            self.returned.setdefault(position, {})[pk] = from_database(pk, values[pk], self.connection)
+        id_ = _id_of(keys, [values.get(field) for field in keys])
+        values.pop(pk, None)
+        return Write(table, id_, "insert", Parts.of(values.items()).as_json())
 
     def _values(self, position: int, obj: Any) -> dict[Any, Any]:
         values = {}
@@ -153,7 +174,7 @@ class Inserter:
         rows = []
         for position, obj in enumerate(self.objs):
             made = self.returned.get(position, {})
-            rows.append(tuple(made.get(field, getattr(obj, field.attname)) for field in returning))
+            rows.append(tuple(made[f] if f in made else getattr(obj, f.attname) for f in returning))
         return rows
 
 
@@ -179,6 +200,14 @@ def evaluate(expressions: Mapping[Any, Any], connection: BaseDatabaseWrapper) ->
     return results
 
 
+def from_database(field: Any, value: Any, connection: BaseDatabaseWrapper) -> Any:
+    """Return a value as the field's own converters make it of the database's."""
+    column = field.get_col(field.model._meta.db_table)
+    for convert in field.get_db_converters(connection):
+        value = convert(value, column, connection)
+    return value
+
+
 def insert(
     model: Any,
     objs: Sequence[Any],
@@ -200,11 +229,22 @@ def insert(
         try:
             _insert(connection, model, inserter, checked)
             break
-        except ConstraintError:
-            if not inserter.makes_keys or attempt == _ATTEMPTS - 1 or find_unit(connection) is not None:
+        except PrimaryKeyTakenError:
+            if not inserter.makes_keys or attempt == _ATTEMPTS - 1 or connection.in_atomic_block:
                 raise
             numbers.reroll()
+    if returning and any(field.generated for field in returning):
+        _read_generated(model, inserter, [field for field in returning if field.generated], using)
     return inserter.rows(returning) if returning else []
+
+
+def _read_generated(model: Any, inserter: Inserter, fields: Sequence[Any], using: str) -> None:
+    """Read back what the server computes of the other fields."""
+    pk = model._meta.pk
+    for position, obj in enumerate(inserter.objs):
+        made = inserter.returned.setdefault(position, {})
+        found = model._base_manager.using(using).filter(pk=made.get(pk, obj.pk))
+        made.update(zip(fields, found.values_list(*(field.attname for field in fields)).get(), strict=True))
 
 
 def _insert(connection: BaseDatabaseWrapper, model: Any, inserter: Inserter, checked: bool) -> None:
@@ -216,7 +256,7 @@ def _insert(connection: BaseDatabaseWrapper, model: Any, inserter: Inserter, che
         return
     look_up = not (inserter.makes_keys or checked or _makes_unique_keys(model))
     if look_up and (taken := existing(connection, table, [write.id for write in writes])):
-        raise ConstraintError(
+        raise PrimaryKeyTakenError(
             f'duplicate key value violates unique constraint "{table.name}_pkey": {table.name!r} has a document '
             f"{min(taken)!r} already."
         )
@@ -261,12 +301,32 @@ def merge_one(model: Any, pk: Any, values: Iterable[tuple[Any, Any]], *, using: 
 
 
 def merge_many(connection: BaseDatabaseWrapper, model: Any, changes: Mapping[str, Parts]) -> int:
-    """Replace parts of documents, by id, in the open transaction; return how many of them there are."""
+    """Replace parts of documents, by id, in the open transaction; return how many of them there are.
+
+    A document whose primary key is among them moves: its history stays under the old one.
+    """
     table, unit = table_of(connection, model), require_unit(connection)
     rows = read(connection, table, list(changes))
-    writes = [Write(table, id_, "set", changes[id_].merged_into(row.data), row.owner) for id_, row in rows.items()]
+    writes = []
+    for id_, row in rows.items():
+        parts = changes[id_]
+        moved = _moved(model, id_, parts, row.data)
+        if moved != id_:
+            writes.append(Write(table, id_, "delete"))
+        parts.present.pop(model._meta.pk.column, None)
+        writes.append(Write(table, moved, "set" if moved == id_ else "insert", parts.merged_into(row.data), row.owner))
     collect(connection, unit, *writes)
     return len(rows)
+
+
+def _moved(model: Any, id_: str, parts: Parts, data: str) -> str:
+    """Return the id that a document has once ``parts`` of it are replaced."""
+    columns = [field.column for field in model._meta.pk_fields]
+    if not any(column in parts.present for column in columns):
+        return id_
+    if len(columns) == 1:
+        return join_key([parts.present[columns[0]]])
+    return join_key([(dict(_members(data)) | parts.present)[column] for column in columns])
 
 
 # --- Deleting --------------------------------------------------------------------------------------------------------
