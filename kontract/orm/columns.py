@@ -29,6 +29,7 @@ from kontract.exceptions import UnsupportedError
 Encode = Callable[[Any], str]  # a value prepared for the database -> JSON text
 
 TEXT_SUFFIX: Final = "$text"  # the column that shows a key or a moment as the text it is stored as
+JSON_SUFFIX: Final = "$json"  # the column that shows an array as the JSON it is stored as
 METADATA: Final = {"$id": "id", "$data": "data::text", "$txid": "_txid", "$owner": "_owner"}
 
 _quote = json.JSONEncoder(ensure_ascii=False).encode
@@ -219,6 +220,11 @@ def has_text(field: Any) -> bool:
     return field.primary_key or is_reference(field) or is_moment(field)
 
 
+def has_json(field: Any) -> bool:
+    """Return whether values of the field are searched as the JSON that they are stored as: arrays."""
+    return isinstance(field, ArrayField) and not field.generated and not isinstance(field.base_field, ArrayField)
+
+
 def is_reference(field: Any) -> bool:
     """Return whether the field is a foreign key."""
     return field.remote_field is not None and field.concrete and not field.many_to_many
@@ -226,7 +232,7 @@ def is_reference(field: Any) -> bool:
 
 def is_moment(field: Any) -> bool:
     """Return whether the order of the field's values is that of their texts."""
-    return not field.generated and field.get_internal_type() in ("DateTimeField", "DateField")
+    return not field.generated and field.get_internal_type() in ("DateTimeField", "DateField", "TimeField")
 
 
 def select_list(model: Any, connection: BaseDatabaseWrapper) -> str:
@@ -239,6 +245,8 @@ def select_list(model: Any, connection: BaseDatabaseWrapper) -> str:
         columns.append(f"{typed(field, connection)} AS {quote(field.column)}")
         if has_text(field):
             columns.append(f"{text(field)} AS {quote(field.column + TEXT_SUFFIX)}")
+        if has_json(field):
+            columns.append(f"{stored_json(field)} AS {quote(field.column + JSON_SUFFIX)}")
     return ", ".join(columns)
 
 
