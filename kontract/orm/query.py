@@ -15,7 +15,7 @@ from django.db.transaction import TransactionManagementError
 from kontract.mvcc.errors import translated
 from kontract.mvcc.snapshot import AsOf
 from kontract.orm.locks import lock_rows
-from kontract.orm.lookups import as_text_lookup
+from kontract.orm.lookups import as_text_lookup, as_text_node, as_text_order
 from kontract.orm.source import VersionedJoin, VersionedTable, checking_past, metadata_field
 
 
@@ -65,6 +65,20 @@ class VersionedCompiler(SQLCompiler):
         moment: AbstractContextManager[Any] = self.query.moment or nullcontext()
         with moment:
             return super().as_sql(with_limits, with_col_aliases)
+
+    def compile(self, node: Any) -> Any:
+        """Return the SQL and the parameters of a part of the query; two keys are compared as their texts."""
+        return super().compile(as_text_node(node, self.connection))
+
+    def _order_by_pairs(self) -> Iterator[tuple[Any, bool]]:
+        """Yield what to order by, moments by their texts: but not where SQL wants what is selected."""
+        query = self.query
+        if query.distinct or query.combinator or query.group_by is not None:
+            yield from super()._order_by_pairs()
+            return
+        for order, is_reference in super()._order_by_pairs():
+            by_text = as_text_order(order)
+            yield by_text, is_reference and by_text is order
 
     def execute_sql(self, *args: Any, **kwargs: Any) -> Any:
         """Run the query, having locked what it was asked to lock."""

@@ -20,7 +20,7 @@ from kontract.mvcc.connections import get_connection
 from kontract.mvcc.reading import resolve_moment, source
 from kontract.mvcc.snapshot import check_intact, current
 from kontract.mvcc.writes import Table
-from kontract.orm.columns import TEXT_SUFFIX, generated_columns, has_text, select_list
+from kontract.orm.columns import JSON_SUFFIX, TEXT_SUFFIX, generated_columns, has_json, has_text, select_list
 from kontract.tables.catalog import resolve, resolve_namespace
 
 
@@ -144,6 +144,25 @@ def text_field(field: Any) -> TextField | None:
     if not is_versioned(field.model) or field.generated or not has_text(field):
         return None
     return TextField(field)
+
+
+class JsonField(models.JSONField):
+    """Stands for the JSON that an array is stored as."""
+
+    def __init__(self, field: Any) -> None:
+        super().__init__(null=True)
+        self.set_attributes_from_name(field.column + JSON_SUFFIX)
+        self.model = field.model
+        self.stored = field
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return json_field, (self.stored,)
+
+
+@functools.cache
+def json_field(field: Any) -> JsonField | None:
+    """Return the stand-in for the JSON of a versioned model's array, None for any other field."""
+    return JsonField(field) if is_versioned(field.model) and has_json(field) else None
 
 
 class VersionedJoin(Join):
