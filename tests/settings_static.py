@@ -2,6 +2,10 @@
 
 SECRET_KEY = "no secret at all: this key guards nothing but tests"
 USE_TZ = True
-INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "kontract", "tests.app"]
+INSTALLED_APPS = [
+    *("django.contrib.contenttypes", "django.contrib.auth"),
+    *("kontract", "tests.app", "tests.twins.plain", "tests.twins.versioned"),
+]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ROOT_URLCONF = "tests.urls"
 KONTRACT = {"TABLES": {"users": {}, "orders": {}, "counters": {"versioned": False}}}

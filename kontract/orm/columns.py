@@ -258,7 +258,7 @@ def generated_columns(model: Any, connection: BaseDatabaseWrapper) -> str:
             sql, params = field.generated_sql(connection)
             composed = connection.ops.compose_sql(sql, params)
             columns.append(
-                f"{composed}::{_type_name(field.output_field, connection)} AS {connection.ops.quote_name(field.column)}"
+                f"{composed}::{sql_type(field.output_field, connection)} AS {connection.ops.quote_name(field.column)}"
             )
     return ", ".join(columns)
 
@@ -284,7 +284,7 @@ def typed(field: Any, connection: BaseDatabaseWrapper, row: str = "s") -> str:
     stored = stored_type(field)
     if isinstance(stored, ArrayField):
         return _typed_array(stored_json(field, row), stored, connection)
-    type_name = _type_name(stored, connection)
+    type_name = sql_type(stored, connection)
     if type_name == "jsonb":
         return stored_json(field, row)
     if type_name == "bytea":
@@ -294,7 +294,7 @@ def typed(field: Any, connection: BaseDatabaseWrapper, row: str = "s") -> str:
     return f"({value} COLLATE {connection.ops.quote_name(collation)})" if collation else value
 
 
-def _type_name(field: Any, connection: BaseDatabaseWrapper) -> str:
+def sql_type(field: Any, connection: BaseDatabaseWrapper) -> str:
     name: str = "bigint" if field.get_internal_type() in _WIDE else field.db_type(connection) or "text"
     return "varchar" if name.startswith("varchar") else "numeric" if name.startswith("numeric") else name
 

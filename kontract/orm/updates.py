@@ -8,9 +8,19 @@ from django.db.models.expressions import ExpressionWrapper
 from django.db.models.sql import UpdateQuery
 
 from kontract.mvcc.transaction import run_transaction
+from kontract.orm.columns import sql_type, stored_type
 from kontract.orm.writing import Parts, document_id, merge_many, open_for_writing, prepare
 
 _COMPUTED = "kontract_value_"
+
+
+class Assigned(ExpressionWrapper):
+    """An expression as PostgreSQL would assign it to a column: rounded to a whole number, or a moment with its zone."""
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
+        """Return the SQL of the expression, cast to the column's type."""
+        sql, params = super().as_sql(compiler, connection)
+        return f"({sql})::{sql_type(stored_type(self.output_field), connection)}", params
 
 
 def check_update(query: Any, values: Mapping[str, Any]) -> dict[Any, Any]:
@@ -66,7 +76,7 @@ def _select(
     found.query.select_related = False
     found.query.select_for_update = False
     names = [f"{_COMPUTED}{n}" for n in range(len(expressions))]
-    wrapped = [ExpressionWrapper(value, output_field=field) for field, value in expressions.items()]
+    wrapped = [Assigned(value, output_field=field) for field, value in expressions.items()]
     keys = ["pk", *(_path_to_parent(queryset.model, model) for model in models[1:])]
     rows = found.annotate(**dict(zip(names, wrapped, strict=True))).values_list(*keys, *names)
     return [

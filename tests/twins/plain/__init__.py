@@ -1,0 +1,1 @@
+"""The ordinary twins, and an ordinary model that models of both apps refer to."""

@@ -1,0 +1,1 @@
+"""Abstract models: what the twins have in common."""
