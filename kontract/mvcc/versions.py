@@ -123,6 +123,7 @@ def _as_of(columns: str, restriction: str = "") -> str:
 
 IDS: Final = _live("id")
 TABLES: Final = _live("id, data").replace("%(ptr)s", str(CATALOG)) + " AND id LIKE 'table/%%'"
+NAMESPACE_ENTRIES: Final = TABLES.replace("%(ns)s", "0").replace("'table/", "'namespace/")
 
 GET: Final = _live("id, data, _txid, _owner") + " AND id = ANY(%(ids)s)"
 GET_AS_OF: Final = _as_of("id, data, _txid, _owner", " AND id = ANY(%(ids)s)")
