@@ -1,6 +1,7 @@
 """The Django application."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class KontractConfig(AppConfig):
@@ -15,5 +16,7 @@ class KontractConfig(AppConfig):
         from kontract import checks  # noqa: F401 - models are loaded now
         from kontract.rpc import loading
         from kontract.tables import past  # noqa: F401
+        from kontract.tables.receivers import create_after_migrate
 
+        post_migrate.connect(create_after_migrate, sender=self, dispatch_uid="kontract.tables")
         loading.discover()

@@ -26,7 +26,7 @@ from kontract.mvcc.steps import catalog_id
 from kontract.mvcc.transaction import run_transaction
 from kontract.mvcc.units import collect, find_unit, require_unit, rolled_back
 from kontract.mvcc.writes import Table, Write
-from kontract.tables.keys import declared_options, find_rules
+from kontract.tables.keys import declared_names, declared_options, find_rules
 
 _NAME = re.compile(r"\w[\w.:-]{0,127}")
 
@@ -81,6 +81,21 @@ def _create_declared(connection: BaseDatabaseWrapper, ns: int, name: str) -> Tab
         return _create(connection, ns, name, options)
     except TableExistsError:  # by another process, just now
         return resolve(connection, ns, name, fresh=True)
+
+
+def create_declared(connection: BaseDatabaseWrapper, ns: int) -> list[Table]:
+    """Create, in one transaction, the tables that settings and models declare and that are missing; return them all.
+
+    Processes that do so at once wait for each other or run again, and then find nothing missing.
+    """
+    options = {name: declared_options(name) or TableOptions() for name in declared_names()}
+    options.update(get_settings().TABLES)
+
+    def write() -> list[Table]:
+        existing = {table.name: table for table in list_tables(connection, ns).values()}
+        return [existing.get(name) or _create(connection, ns, name, options[name]) for name in sorted(options)]
+
+    return run_transaction(write, using=connection.alias, label="create declared tables")[0]
 
 
 def create(name: str, *, versioned: bool = True, retention_days: float | None = None, using: str | None = None) -> None:
@@ -161,6 +176,13 @@ def list_stored(connection: BaseDatabaseWrapper, ns: int) -> dict[int, Table]:
 
 
 # --- Namespaces ------------------------------------------------------------------------------------------------------
+
+
+def list_namespaces(connection: BaseDatabaseWrapper) -> dict[str, int]:
+    """Return the numbers of all namespaces in a database by their names."""
+    rows = fetch_all(connection, versions.NAMESPACE_ENTRIES, {})
+    named = {row[0].partition("/")[2]: json.loads(row[1])["ns"] for row in rows}
+    return {DEFAULT_NAMESPACE: 0} | named
 
 
 def create_namespace(name: str, *, using: str | None = None) -> None:
