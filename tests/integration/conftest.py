@@ -18,7 +18,7 @@ def _namespace(request: pytest.FixtureRequest) -> None:
 @pytest.fixture
 def declared(namespace: str) -> None:
     """Make the logical tables now, not at their first use, where two transactions would conflict."""
-    call_command("kontract_migrate", stdout=StringIO())
+    call_command("kontract_migrate", no_indexes=True, stdout=StringIO())
 
 
 @pytest.fixture
