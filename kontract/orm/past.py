@@ -1,16 +1,34 @@
 """The past of one object: its versions, their differences, and going back to one."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from django.db import models, router
+from django.db import models, router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
-from kontract.mvcc.connections import get_connection
+from kontract.models import Trx
+from kontract.mvcc import versions
+from kontract.mvcc.connections import fetch_all, fetch_one, get_connection
 from kontract.mvcc.history import Version, read_history
-from kontract.orm.source import table_of
+from kontract.mvcc.snapshot import check_versioned
+from kontract.mvcc.writes import Table
+from kontract.orm.columns import stored_type
+from kontract.orm.source import is_versioned, table_of
 from kontract.orm.writing import document_id
+
+_DELETED: Final = """
+SELECT h.id, max(h._deleted_txid)
+FROM storage h
+WHERE h.ns = %(ns)s AND h.ptr = -%(ptr)s AND h._deleted_txid IS NOT NULL AND h._txid < h._deleted_txid
+  AND NOT EXISTS (
+    SELECT FROM storage s WHERE s.ns = %(ns)s AND s.ptr = %(ptr)s AND s.id = h.id AND s._deleted_txid IS NULL
+  )
+GROUP BY h.id
+ORDER BY 2 DESC, 1
+LIMIT %(limit)s
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +49,25 @@ class ObjectVersion:
     using: str
 
     @property
+    def moment(self) -> int:
+        """The first txid that still shows the version: its own, unless vacuum has moved the horizon past that."""
+        return max(self.txid, find_horizon(self.model, using=self.using))
+
+    @property
     def instance(self) -> Any:
         """The object as it was, to look at: read with what it refers to at the same moment."""
-        return self.model._base_manager.using(self.using).as_of(self.txid).get(pk=self.pk)
+        return self.model._base_manager.using(self.using).as_of(self.moment).get(pk=self.pk)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deletion:
+    """An object that is no more, and the transaction that deleted it; see ``ObjectVersion``."""
+
+    pk: Any
+    txid: int
+    committed_at: datetime | None
+    changed_by: str | None
+    label: str | None
 
 
 class Past:
@@ -41,7 +75,7 @@ class Past:
 
     @property
     def history(self) -> list[ObjectVersion]:
-        """All versions of the object, newest first; those of a parent in multi-table inheritance are the parent's."""
+        """All versions of the object, newest first; see ``read_versions``."""
         return read_versions(type(self), self.pk, using=_alias(self))
 
     def diff(self, other: Any) -> dict[str, tuple[Any, Any]]:
@@ -66,7 +100,12 @@ class Past:
         self._state.moment = None
         self._state.adding = False
         self._state.fields_cache.clear()
-        models.Model.save_base(self, raw=True, using=_alias(self))
+        alias = _alias(self)
+        with transaction.atomic(using=alias, savepoint=False):
+            for parent in reversed(self._meta.concrete_model._meta.get_parent_list()):
+                if is_versioned(parent):
+                    self._save_table(raw=True, cls=parent, using=alias)
+            models.Model.save_base(self, raw=True, using=alias)
 
 
 def _alias(instance: Any) -> str:
@@ -78,11 +117,47 @@ def _at(instance: Any, moment: Any) -> Any:
 
 
 def read_versions(model: Any, pk: Any, *, using: str) -> list[ObjectVersion]:
-    """Return all versions of the object of ``model`` with this primary key, newest first; none if it never was."""
-    concrete = model._meta.concrete_model
-    connection = get_connection(using)
-    found = read_history(connection, table_of(connection, concrete), document_id(concrete, pk, connection))
+    """Return all versions of the object of ``model`` with this primary key, newest first; none if it never was.
+
+    In multi-table inheritance a change of the parent's part is a version, too.  Raises ``NotVersionedError``.
+    """
+    found = _read_whole(get_connection(using), model._meta.concrete_model, pk)
     return [_as_object_version(version, model, pk, using) for version in found]
+
+
+def _read_whole(connection: BaseDatabaseWrapper, model: Any, pk: Any) -> list[Version]:
+    """Return the versions of an object, newest first, with what its parents' tables hold of it."""
+    found = read_history(connection, table_of(connection, model), document_id(model, pk, connection))
+    for parent, link in _versioned_parents(model):
+        if found:
+            key = pk if link.primary_key else found[0].data[link.column]
+            found = list(_combined(found, _read_whole(connection, parent, key)))
+    return found
+
+
+def _versioned_parents(model: Any) -> list[tuple[Any, Any]]:
+    """Return the models that ``model`` directly inherits tables from, each with the field that links to it."""
+    links = model._meta.concrete_model._meta.parents.items()
+    own = model._meta.concrete_model
+    return [(parent, link) for parent, link in links if link is not None and link.model is own and is_versioned(parent)]
+
+
+def _combined(own: Sequence[Version], inherited: Sequence[Version]) -> Iterator[Version]:
+    """Yield the states that two parts of an object make together, newest first."""
+    for txid in sorted({version.txid for version in [*own, *inherited]}, reverse=True):
+        mine, theirs = _valid_at(txid, own), _valid_at(txid, inherited)
+        if mine is None or theirs is None:
+            continue
+        source = mine if mine.txid == txid else theirs
+        ends = [version.deleted_txid for version in (mine, theirs) if version.deleted_txid is not None]
+        yield replace(source, deleted_txid=min(ends, default=None), data=theirs.data | mine.data, owner=mine.owner)
+
+
+def _valid_at(txid: int, versions: Sequence[Version]) -> Version | None:
+    for version in versions:
+        if version.txid <= txid and (version.deleted_txid is None or txid < version.deleted_txid):
+            return version
+    return None
 
 
 def _as_object_version(version: Version, model: Any, pk: Any, using: str) -> ObjectVersion:
@@ -90,3 +165,42 @@ def _as_object_version(version: Version, model: Any, pk: Any, using: str) -> Obj
         txid=version.txid, deleted_txid=version.deleted_txid, committed_at=version.committed_at,
         changed_by=version.changed_by, label=version.label, data=version.data, model=model, pk=pk, using=using,
     )  # fmt: skip
+
+
+def find_horizon(model: Any, *, using: str) -> int:
+    """Return the oldest txid at which objects of ``model`` can be read: vacuum may have removed what was before."""
+    connection = get_connection(using)
+    table = _table(connection, model)
+    horizon: int = fetch_one(connection, versions.BOUNDS, {"ns": table.ns, "id": str(table.ptr)})[0]
+    return max([horizon, *(find_horizon(parent, using=using) for parent, _ in _versioned_parents(model))])
+
+
+def _table(connection: BaseDatabaseWrapper, model: Any) -> Table:
+    table = table_of(connection, model._meta.concrete_model)
+    check_versioned(table)
+    return table
+
+
+def read_deletions(model: Any, *, using: str, limit: int) -> list[Deletion]:
+    """Return at most ``limit`` objects of ``model`` that were deleted and are in the history, the last one first.
+
+    Raises ``NotVersionedError``.
+    """
+    connection = get_connection(using)
+    table = _table(connection, model)
+    rows = fetch_all(connection, _DELETED, {"ns": table.ns, "ptr": table.ptr, "limit": limit})
+    to_python = stored_type(model._meta.pk).to_python
+    return find_deletions(model, [(to_python(row[0]), row[1]) for row in rows], using=using)
+
+
+def find_deletions(model: Any, deleted: Iterable[tuple[Any, int]], *, using: str) -> list[Deletion]:
+    """Return pairs of primary key and deleting transaction as deletions, with what the log says about them."""
+    deleted = list(deleted)
+    table = _table(get_connection(using), model)
+    log = Trx.objects.using(using).filter(ns=table.ns, txid__in={txid for _, txid in deleted})
+    found = {txid: rest for txid, *rest in log.values_list("txid", "committed_at", "owner", "label")}
+    return [
+        Deletion(pk=pk, txid=txid, committed_at=at, changed_by=by, label=label)
+        for pk, txid in deleted
+        for at, by, label in [found.get(txid, (None, None, None))]
+    ]
