@@ -3,9 +3,24 @@
 SECRET_KEY = "no secret at all: this key guards nothing but tests"
 USE_TZ = True
 INSTALLED_APPS = [
-    *("django.contrib.contenttypes", "django.contrib.auth"),
-    *("kontract", "tests.app", "tests.twins.plain", "tests.twins.versioned"),
+    *("django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.messages"),
+    *("django.contrib.sessions", "django.contrib.staticfiles", "django_filters", "rest_framework"),
+    *("kontract", "tests.app", "tests.shop", "tests.twins.plain", "tests.twins.versioned"),
 ]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ROOT_URLCONF = "tests.urls"
 KONTRACT = {"TABLES": {"users": {}, "orders": {}, "counters": {"versioned": False}}}
+STATIC_URL = "static/"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]

