@@ -11,8 +11,8 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kontract.exceptions import ConstraintError
-from kontract.mvcc.connections import fetch_all
 from kontract.mvcc.errors import translated
+from kontract.mvcc.prepared import fetch_prepared
 from kontract.mvcc.rules import Rules, claim_keys, list_keys, violations
 from kontract.mvcc.steps import touched_rules
 from kontract.mvcc.unit import Unit
@@ -34,9 +34,9 @@ def claim(connection: BaseDatabaseWrapper, unit: Unit, writes: Iterable[Write]) 
 def _claim(connection: BaseDatabaseWrapper, unit: Unit, table: Table, rules: Rules, writes: list[Write]) -> None:
     params = {"ns": table.ns, "ptr": table.ptr, "writes": encode(writes)}
     if rules.keys:
-        taken = fetch_all(connection, claim_keys(rules), params)
+        taken = fetch_prepared(connection, claim_keys(rules), params)
         unit.claimed.setdefault((table.ns, table.ptr), set()).update(row[0] for row in taken)
-    for violation in fetch_all(connection, violations(rules), params):
+    for violation in fetch_prepared(connection, violations(rules), params):
         if not _is_given_up(connection, unit, table, rules, violation):
             raise violated(table, violation)
 
@@ -50,7 +50,7 @@ def _is_given_up(
     if held is None or held.op == "delete":
         return held is not None
     params = {"ns": table.ns, "ptr": table.ptr, "writes": encode([held])}
-    return key not in {row[0] for row in fetch_all(connection, list_keys(rules), params)}
+    return key not in {row[0] for row in fetch_prepared(connection, list_keys(rules), params)}
 
 
 def violated(table: Table, violation: Sequence[Any]) -> ConstraintError:

@@ -9,7 +9,7 @@ from what the server says, nothing is prepared.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
@@ -23,7 +23,10 @@ from kontract.mvcc import versions
 from kontract.mvcc.connections import fetch_one, get_raw
 
 PREPARE_AFTER: Final = 5  # uses of a statement on one connection
+MOST_READS: Final = 200  # statements of the application's own queries that one connection keeps prepared
+_MOST_COUNTED: Final = 2_000  # statements that one connection counts the uses of
 
+_PLACEHOLDER = re.compile(r"%[s%]")
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 
 
@@ -50,14 +53,46 @@ class _Session:
 _sessions: "WeakKeyDictionary[psycopg.Connection[Any], _Session]" = WeakKeyDictionary()
 
 
-def compose(connection: BaseDatabaseWrapper, statement: str, params: Mapping[str, Any]) -> str:
+def compose(
+    connection: BaseDatabaseWrapper, statement: str, params: Mapping[str, Any], *, prepare: bool = False
+) -> str:
     """Return ``statement`` with ``params`` as literals, or the EXECUTE of it if this connection has prepared it."""
     session = _get_session(connection)
-    call = _find_call(connection, session, statement) if statement in versions.PREPARED else None
+    worthwhile = prepare or statement in versions.PREPARED
+    call = _find_call(connection, session, statement) if worthwhile else None
     if call is None:
         return psycopg.ClientCursor(get_raw(connection)).mogrify(statement, params)
     literals = [_as_literal(params[name], session.escape) for name in call.parameters]
     return f"EXECUTE {call.name} ({', '.join(literals)})"
+
+
+def fetch_prepared(connection: BaseDatabaseWrapper, statement: str, params: Mapping[str, Any]) -> list[Sequence[Any]]:
+    """Run one statement, prepared once it is used often, and return its rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(compose(connection, statement, params, prepare=True))
+        return list(cursor.fetchall())
+
+
+def prepare_read(connection: BaseDatabaseWrapper, sql: str, count: int) -> str:
+    """Return the EXECUTE of a query with ``count`` placeholders ``%s``, all of type text, or the query itself.
+
+    Planning a query takes the longer the more indexes ``storage`` has, since the planner looks at each of them.
+    """
+    session = _get_session(connection)
+    call = session.calls.get(sql)
+    if call is None:
+        if len(session.uses) >= _MOST_COUNTED:
+            session.uses.clear()
+        uses = session.uses[sql] = session.uses.get(sql, 0) + 1
+        if uses < PREPARE_AFTER or len(session.calls) >= MOST_READS or not _is_allowed(connection, session):
+            return sql
+        numbers = iter(range(1, count + 1))
+        numbered = _PLACEHOLDER.sub(lambda match: "%" if match[0] == "%%" else f"${next(numbers)}", sql)
+        call = session.calls[sql] = _prepare_as(
+            connection, numbered, ["text"] * count, f"kontract_{len(session.calls)}"
+        )
+    values = f" ({', '.join(['%s'] * count)})" if count else ""
+    return f"EXECUTE {call.name}{values}"
 
 
 def _as_literal(value: str | int | None, escape: Escape) -> str:
@@ -99,7 +134,13 @@ def _prepare(connection: BaseDatabaseWrapper, statement: str, name: str) -> _Cal
     """Prepare ``statement`` on the server."""
     order = tuple(dict.fromkeys(_PARAMETER.findall(statement)))
     numbered = _PARAMETER.sub(lambda match: f"${order.index(match[1]) + 1}", statement)
-    types = ", ".join(versions.PARAMETER_TYPES[parameter] for parameter in order)
+    types = [versions.PARAMETER_TYPES[parameter] for parameter in order]
+    call = _prepare_as(connection, numbered.replace("%%", "%"), types, name)
+    return call._replace(parameters=order)
+
+
+def _prepare_as(connection: BaseDatabaseWrapper, numbered: str, types: list[str], name: str) -> _Call:
+    typed = f" ({', '.join(types)})" if types else ""
     with connection.cursor() as cursor:
-        cursor.execute(f"PREPARE {name} ({types}) AS {numbered}")
-    return _Call(name, order)
+        cursor.execute(f"PREPARE {name}{typed} AS {numbered}")
+    return _Call(name, ())

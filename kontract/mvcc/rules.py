@@ -97,7 +97,7 @@ def verify(rules: Rules) -> str:
 
 
 @functools.lru_cache(maxsize=4096)
-def hold_references(rules: Rules) -> str:
+def hold_references(rules: Rules) -> tuple[str, ...]:
     """See ``versions.hold_references``."""
     return versions.hold_references(rules.references)
 

@@ -17,7 +17,7 @@ from kontract.mvcc.rules import (
     verify,
 )
 from kontract.mvcc.unit import Flushed, Unit
-from kontract.mvcc.writes import Table, Write, as_params, encode, encode_changes
+from kontract.mvcc.writes import Table, Write, as_array, as_params, encode, encode_changes
 
 
 class Statement(NamedTuple):
@@ -118,7 +118,7 @@ def _rule_statements(ns: int, writes: list[Write], unit: Unit | None) -> dict[st
         if table.rules is not None:
             _add_key_statements(table, of_table, params, unit, before, under)
             if table.rules.references and unit is not None and unit.isolation != "joined":
-                under.extend(Statement(sql, params) for sql in [hold_references(table.rules)] if sql)
+                under.extend(Statement(sql, params) for sql in hold_references(table.rules))
             changed[table] = (
                 [write.id for write in of_table if write.op != "delete"],
                 [write.id for write in of_table if write.op == "delete"],
@@ -144,7 +144,7 @@ def _add_key_statements(
         before.append(Statement(claim_keys(touched), params))
     claimed = sorted(unit.claimed.get((table.ns, table.ptr), ())) if unit else []
     if touched.keys and (claimed or any(write.op != "insert" for write in writes)):
-        under.append(Statement(settle_keys(touched), params | {"claimed": claimed}))
+        under.append(Statement(settle_keys(touched), params | {"claimed": as_array(claimed)}))
     if any(write.op != "delete" for write in writes):
         under.append(Statement(verify(touched), params))
 
@@ -165,9 +165,9 @@ def reference_checks(changed: Mapping[Table, tuple[list[str], list[str]]]) -> It
     """Yield the statements that check references, for the ids written and the ids deleted, by table."""
     for table, (written, deleted) in changed.items():
         if table.rules is not None and table.rules.references and written:
-            yield Statement(check_references(table.rules), {"ns": table.ns, "ptr": table.ptr, "ids": written})
+            yield Statement(check_references(table.rules), {"ns": table.ns, "ptr": table.ptr, "ids": as_array(written)})
         if table.rules is not None and table.rules.referrers and deleted:
-            yield Statement(check_referrers(table.rules), {"ns": table.ns, "ptr": table.ptr, "ids": deleted})
+            yield Statement(check_referrers(table.rules), {"ns": table.ns, "ptr": table.ptr, "ids": as_array(deleted)})
 
 
 def _by_table(writes: Iterable[Write]) -> dict[Table, list[Write]]:

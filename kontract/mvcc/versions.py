@@ -44,6 +44,8 @@ PARAMETER_TYPES: Final = {  # of the statements that are worth preparing
     "owned": "text",
     "ord": "bigint",
     "absent": "text[]",
+    "ids": "text[]",
+    "claimed": "text[]",
     "timeout": "text",
 }
 
@@ -399,15 +401,14 @@ def verify(keys: Mapping[str, str], checks: Mapping[str, str]) -> str:
 FROM ({violations(keys, checks)}) v"""
 
 
-def hold_references(references: Sequence[tuple[str, str, str]]) -> str:
-    """Return the statement that, under an older snapshot, fails where a document referred to has changed since."""
-    selects = (
+def hold_references(references: Sequence[tuple[str, str, str]]) -> tuple[str, ...]:
+    """Return the statements that, under an older snapshot, fail where a document referred to has changed since."""
+    return tuple(
         f"""SELECT FROM storage p WHERE p.ns = %(ns)s AND p.ptr = {_ptr_of(target)} AND p._deleted_txid IS NULL
   AND p.id IN (SELECT {sql.replace("{row}", "w")} FROM {_BATCH} WHERE w.ptr = %(ptr)s AND w.op <> 'delete') FOR SHARE"""
         for _, sql, target in references
         if not target.startswith("SELECT")
     )
-    return "; ".join(selects)
 
 
 def _ptr_of(table: str) -> str:

@@ -79,11 +79,11 @@ def as_params(write: Write) -> dict[str, Any]:
         "data": write.data,
         "owned": write.owner,
         "ord": write.order,
-        "absent": _as_array(write.absent),
+        "absent": as_array(write.absent),
     }
 
 
-def _as_array(texts: Iterable[str]) -> str:
+def as_array(texts: Iterable[str]) -> str:
     """Return ``texts`` as the literal of an array of PostgreSQL's."""
     return "{" + ",".join('"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"' for text in texts) + "}"
 

@@ -129,7 +129,7 @@ class VersionedModel(models.Model, Past, metaclass=VersionedModelBase):
 
     def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
         """See Django's: cascades, protects and sends signals as Django does; the history stays."""
-        if self.pk is None:
+        if not self._is_pk_set():
             raise ValueError(
                 f"{self._meta.object_name} object can't be deleted because its {self._meta.pk.attname} attribute is "
                 "set to None."

@@ -9,13 +9,16 @@ from django.db.models.expressions import Col
 from django.db.models.lookups import GreaterThan
 from django.db.models.sql import Query
 from django.db.models.sql.compiler import SQLCompiler
+from django.db.models.sql.constants import MULTI
 from django.db.models.sql.where import AND
 from django.db.transaction import TransactionManagementError
 
 from kontract.mvcc.errors import translated
+from kontract.mvcc.prepared import prepare_read
 from kontract.mvcc.snapshot import AsOf
 from kontract.orm.locks import lock_rows
 from kontract.orm.lookups import as_text_lookup, as_text_node, as_text_order
+from kontract.orm.plain import is_plain, is_watched
 from kontract.orm.source import VersionedJoin, VersionedTable, checking_past, metadata_field
 
 
@@ -64,7 +67,10 @@ class VersionedCompiler(SQLCompiler):
             self.query.select_for_update = False
         moment: AbstractContextManager[Any] = self.query.moment or nullcontext()
         with moment:
-            return super().as_sql(with_limits, with_col_aliases)
+            sql, params = super().as_sql(with_limits, with_col_aliases)
+        if self._prepares:
+            sql = prepare_read(self.connection, sql, len(params))
+        return sql, params
 
     def compile(self, node: Any) -> Any:
         """Return the SQL and the parameters of a part of the query; two keys are compared as their texts."""
@@ -80,12 +86,15 @@ class VersionedCompiler(SQLCompiler):
             by_text = as_text_order(order)
             yield by_text, is_reference and by_text is order
 
-    def execute_sql(self, *args: Any, **kwargs: Any) -> Any:
+    _prepares = False  # whether as_sql() is asked for what execute_sql() is to run
+
+    def execute_sql(self, result_type: Any = MULTI, chunked_fetch: bool = False, *args: Any, **kwargs: Any) -> Any:
         """Run the query, having locked what it was asked to lock."""
         with _reading(self.connection.alias):
             if self.query.select_for_update:
                 self.query = lock_rows(self.connection, self.query)
-            return super().execute_sql(*args, **kwargs)
+            self._prepares = not chunked_fetch and not is_watched(self.connection) and is_plain(self.query)
+            return super().execute_sql(result_type, chunked_fetch, *args, **kwargs)
 
 
 @contextmanager

@@ -167,7 +167,9 @@ class VersionedQuerySet(models.QuerySet[Any]):
         fields = [opts.get_field(name) for name in names]
         if (batch_size is not None and batch_size <= 0) or not all(obj._is_pk_set() for obj in objs):
             return False
-        if any(field not in opts.local_concrete_fields or field.primary_key or field.generated for field in fields):
+        if any(
+            field not in opts.local_concrete_fields or field in opts.pk_fields or field.generated for field in fields
+        ):
             return False
         return not any(hasattr(getattr(obj, field.attname), "resolve_expression") for obj in objs for field in fields)
 

@@ -16,6 +16,7 @@ from django.db.models.sql.datastructures import BaseTable, Join
 
 from kontract.context import get_namespace
 from kontract.exceptions import ConfigurationError
+from kontract.mvcc import versions
 from kontract.mvcc.connections import get_connection
 from kontract.mvcc.reading import resolve_moment, source
 from kontract.mvcc.snapshot import check_intact, current
@@ -81,12 +82,23 @@ def entry(connection: BaseDatabaseWrapper, model: Any) -> str:
     if moment is not None and (read := _past.get()) is not None:
         read.add((table, resolve_moment(connection, table, moment)))
     found = source(connection, table, moment)
+    if found.sql == versions.SOURCE_LIVE:
+        return _live_entry(model, connection.alias, table.ns, table.ptr)
     composed = cast(Any, connection.ops).compose_sql(found.sql, found.params)
-    columns, generated = _columns(model, connection.alias)
-    sql = f"SELECT {columns} FROM ({composed if isinstance(composed, str) else composed.decode()}) s"
+    return _typed_entry(model, connection.alias, composed if isinstance(composed, str) else composed.decode())
+
+
+def _typed_entry(model: Any, alias: str, source: str) -> str:
+    columns, generated = _columns(model, alias)
+    sql = f"SELECT {columns} FROM ({source}) s"
     if generated:
         sql = f"SELECT g.*, {generated} FROM ({sql}) g"
     return f"({sql.replace('%', '%%')})"
+
+
+@functools.lru_cache(maxsize=4096)
+def _live_entry(model: Any, alias: str, ns: int, ptr: int) -> str:
+    return _typed_entry(model, alias, versions.SOURCE_LIVE % {"ns": ns, "ptr": ptr})
 
 
 class VersionedTable(BaseTable):
