@@ -1,13 +1,16 @@
 """System checks: mistakes in the settings, found by ``manage.py check`` instead of at the first call."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from django.apps import AppConfig, apps
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
 
 from kontract.conf import get_settings
 from kontract.exceptions import ConfigurationError, InvalidNameError
 from kontract.mvcc.connections import get_alias
+from kontract.orm.checks import check_all, check_table_names
 from kontract.rpc.codec import get_codec
 from kontract.rpc.registry import registry
 from kontract.tables.catalog import check_name
@@ -54,3 +57,15 @@ def check_procedures(**kwargs: Any) -> list[CheckMessage]:
             hint = "See https://docs.pydantic.dev/latest/concepts/types/ for what can be an annotation."
             messages.append(Error(str(error), hint=hint, obj=procedure, id="kontract.E004"))
     return messages
+
+
+@register(Tags.models)
+def check_models(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Check that models, and what they refer to, can lie in logical tables."""
+    try:
+        get_settings()
+    except ConfigurationError:  # which check_settings() reports
+        return []
+    configs = apps.get_app_configs() if app_configs is None else app_configs
+    models = [model for config in configs for model in config.get_models()]
+    return [*check_all(models), *check_table_names(apps.get_models(include_auto_created=True))]

@@ -111,20 +111,27 @@ def definitions(model: Any, connection: BaseDatabaseWrapper) -> list[Definition]
     return found
 
 
+def find_unsupported(model: Any, connection: BaseDatabaseWrapper) -> list[str]:
+    """Return why indexes of ``Meta.indexes`` cannot be made, as far as can be told without asking PostgreSQL."""
+    reasons = []
+    for index in model._meta.indexes:
+        try:
+            method = _method(model, index)
+            if not index.expressions:
+                _columns(model, index, method, connection)
+        except UnsupportedError as error:
+            reasons.append(str(error))
+    return reasons
+
+
 # --- What models declare ---------------------------------------------------------------------------------------------
 
 
 def _explicit(model: Any, connection: BaseDatabaseWrapper) -> Iterator[Definition]:
     for index in model._meta.indexes:
-        source = f"{model._meta.label}.Meta.indexes: {index.name}"
-        method = index.suffix if hasattr(index, "get_with_params") else "btree"
-        if method == "brin":
-            raise UnsupportedError(
-                f"{source} is a BRIN index, which needs a table whose rows lie in the order of the indexed values, but "
-                "the rows of storage lie in the order of their writing, whatever table they belong to. Use Index."
-            )
+        method = _method(model, index)
         yield Definition(
-            asked_by=source,
+            asked_by=f"{model._meta.label}.Meta.indexes: {index.name}",
             label=f"{model._meta.db_table}_{index.name}",
             method=method,
             columns=_columns(model, index, method, connection),
@@ -133,10 +140,24 @@ def _explicit(model: Any, connection: BaseDatabaseWrapper) -> Iterator[Definitio
         )
 
 
+def _method(model: Any, index: Any) -> str:
+    """Return the access method of an index."""
+    method: str = index.suffix if hasattr(index, "get_with_params") else "btree"
+    if method == "brin":
+        raise UnsupportedError(
+            f"{model._meta.label} cannot have {index.name}, a BRIN index: those need rows that lie in the order of the "
+            "indexed values, but the rows of all logical tables lie in the order of their writing. Use Index."
+        )
+    return method
+
+
 def _unique(model: Any, connection: BaseDatabaseWrapper) -> Iterator[Definition]:
     """Yield the indexes that tables have of what is unique together; here key rows keep it so, and these find it."""
     constraints = [constraint for constraint in model._meta.constraints if isinstance(constraint, UniqueConstraint)]
-    constraints += [UniqueConstraint(fields=names, name="_".join(names)) for names in model._meta.unique_together]
+    together = [*model._meta.unique_together]
+    if len(model._meta.pk_fields) > 1:
+        together.append([field.name for field in model._meta.pk_fields])
+    constraints += [UniqueConstraint(fields=names, name="_".join(names)) for names in together]
     for constraint in constraints:
         if all(is_indexable(model._meta.get_field(name), connection) for name in constraint.fields):
             yield Definition(
