@@ -81,8 +81,8 @@ def through_unit_of_work(on_delete: Callable[..., None]) -> Callable[..., None]:
     Django's own collector runs it when the ordinary object is deleted, and would then write SQL on a table that does
     not exist.  So a collector of ours collects the documents, and Django's is given something to delete that runs it.
     """
-    if on_delete is models.DO_NOTHING:
-        return on_delete
+    if on_delete in (models.DO_NOTHING, models.PROTECT, models.RESTRICT):
+        return on_delete  # they write nothing, and Django's collector must know what is restricted
 
     @functools.wraps(on_delete)
     def collect(collector: Collector, field: Any, sub_objs: Any, using: str) -> None:

@@ -18,6 +18,7 @@ from kontract.mvcc.connections import fetch_all, get_connection
 from kontract.mvcc.reading import read
 from kontract.mvcc.steps import single_step
 from kontract.mvcc.transaction import run_transaction
+from kontract.mvcc.unit import Unit
 from kontract.mvcc.units import collect, find_unit, require_unit, run_now, write_now
 from kontract.mvcc.writes import Table, Write
 from kontract.orm.columns import as_text, encoder
@@ -251,16 +252,31 @@ def _insert(connection: BaseDatabaseWrapper, model: Any, inserter: Inserter, che
     table = table_of(connection, model)
     writes = inserter.writes(table)
     unit = find_unit(connection)
+    _check_own_keys(table, unit, writes)
     if unit is None:
         write_now(connection, writes)
         return
     look_up = not (inserter.makes_keys or checked or _makes_unique_keys(model))
     if look_up and (taken := existing(connection, table, [write.id for write in writes])):
-        raise PrimaryKeyTakenError(
-            f'duplicate key value violates unique constraint "{table.name}_pkey": {table.name!r} has a document '
-            f"{min(taken)!r} already."
-        )
+        raise _taken(table, min(taken))
     collect(connection, unit, *writes)
+
+
+def _check_own_keys(table: Table, unit: Unit | None, writes: Iterable[Write]) -> None:
+    """Raise where two of the new documents, or one and another that this transaction has written, have one key."""
+    seen: set[str] = set()
+    for write in writes:
+        before = unit.find(table, write.id) if unit is not None else None
+        if write.id in seen or (before is not None and before.op != "delete"):
+            raise _taken(table, write.id)
+        seen.add(write.id)
+
+
+def _taken(table: Table, document: str) -> PrimaryKeyTakenError:
+    return PrimaryKeyTakenError(
+        f'duplicate key value violates unique constraint "{table.name}_pkey": {table.name!r} has a document '
+        f"{document!r} already."
+    )
 
 
 def _makes_unique_keys(model: Any) -> bool:
