@@ -155,8 +155,8 @@ def _fields(model: Any) -> Iterator[CheckMessage]:
             )
         elif field.db_index and not is_indexable(field, connection):
             yield Warning(
-                f"{field} is not indexed, although it has db_index: a {type(field).__name__} is stored as text, and "
-                "which value a text is depends on the session's settings or on many rows.",
+                f"{field} is not indexed, although it has db_index: what value a {type(field).__name__} has is not in "
+                "the document alone.",
                 hint="Remove db_index; an array can have a GinIndex in Meta.indexes.",
                 obj=field,
                 id="kontract.W005",

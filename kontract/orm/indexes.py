@@ -224,9 +224,8 @@ def _columns(model: Any, index: Any, method: str, connection: BaseDatabaseWrappe
             columns.append(_element(_indexed(field, connection), _text_opclass(opclass), order))
         else:
             raise UnsupportedError(
-                f"{model._meta.label}.{name} cannot be indexed with {method}: a {type(field).__name__} is stored as "
-                "text, and what value a text is depends on the session's settings or on many rows. "
-                "Arrays can be indexed with GinIndex."
+                f"{model._meta.label}.{name} cannot be indexed with {method}: what value a {type(field).__name__} has "
+                "is not in the document alone. Arrays can be indexed with GinIndex."
             )
     return tuple(columns)
 

@@ -256,6 +256,11 @@ def test_a_transaction_that_has_written_uses_the_indexes_too() -> None:
         transaction.set_rollback(True)
 
 
+@pytest.mark.usefixtures("shelves")
+def test_the_past_uses_the_indexes_for_what_is_still_live() -> None:
+    assert "articles_pages" in articles.as_of(1).filter(pages=6).explain()
+
+
 # --- Building --------------------------------------------------------------------------------------------------------
 
 
