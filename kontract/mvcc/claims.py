@@ -37,16 +37,14 @@ def _claim(connection: BaseDatabaseWrapper, unit: Unit, table: Table, rules: Rul
         taken = fetch_prepared(connection, claim_keys(rules), params)
         unit.claimed.setdefault((table.ns, table.ptr), set()).update(row[0] for row in taken)
     for violation in fetch_prepared(connection, violations(rules), params):
-        if not _is_given_up(connection, unit, table, rules, violation):
+        *_, holder, key = violation
+        if holder is None or not is_given_up(connection, unit, table, rules, holder, key):
             raise violated(table, violation)
 
 
-def _is_given_up(
-    connection: BaseDatabaseWrapper, unit: Unit, table: Table, rules: Rules, violation: Sequence[Any]
-) -> bool:
-    """Return whether the document that has the value no longer does when this transaction is flushed."""
-    *_, holder, key = violation
-    held = unit.find(table, holder) if holder else None
+def is_given_up(connection: BaseDatabaseWrapper, unit: Unit, table: Table, rules: Rules, holder: str, key: str) -> bool:
+    """Return whether the document ``holder`` no longer has a value when this transaction is flushed."""
+    held = unit.find(table, holder)
     if held is None or held.op == "delete":
         return held is not None
     params = {"ns": table.ns, "ptr": table.ptr, "writes": encode([held])}

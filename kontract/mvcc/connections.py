@@ -68,6 +68,7 @@ def fetch_all(connection: BaseDatabaseWrapper, sql: str, params: dict[str, Any])
 def fetch_quietly(connection: BaseDatabaseWrapper, sql: str, params: dict[str, Any]) -> list[Sequence[Any]]:
     """See fetch_all(); for lookups of our own that would only be noise among an application's logged queries."""
     connection.validate_no_broken_transaction()
+    connection.ensure_connection()
     with connection.wrap_database_errors, get_raw(connection).cursor() as cursor:
         return list(cursor.execute(sql, params).fetchall())
 

@@ -147,7 +147,7 @@ def transaction(
     return Transaction(using=using, isolation=isolation, label=label)
 
 
-def _pauses(retries: int | None) -> Iterator[float]:
+def attempts(retries: int | None = None) -> Iterator[float]:
     """Yield the seconds to wait before each further attempt: exponential, with full jitter."""
     for attempt in range(get_settings().RETRIES if retries is None else retries):
         yield random.uniform(0, _FIRST_PAUSE * 2**attempt)  # noqa: S311 - not a secret
@@ -166,7 +166,7 @@ def run_transaction(
     Inside another transaction it runs once: only the outermost one can be run again.
     """
     connection = get_connection(get_alias(get_namespace(), using))
-    pauses = iter(()) if in_transaction(connection) else _pauses(retries)
+    pauses = iter(()) if in_transaction(connection) else attempts(retries)
     while True:
         block = transaction(using=using, isolation=isolation, label=label)
         try:
@@ -188,7 +188,7 @@ async def arun_transaction(
     label: str | None = None,
 ) -> tuple[T, int | None]:
     """See run_transaction()."""
-    pauses = iter(()) if asynchronous.is_inside() else _pauses(retries)
+    pauses = iter(()) if asynchronous.is_inside() else attempts(retries)
     while True:
         block = transaction(using=using, isolation=isolation, label=label)
         try:

@@ -138,6 +138,11 @@ _KEYS_TO_LOCK = """(
   SELECT id, hashtextextended(%(ns)s::text || '/' || %(ptr)s::text || '/' || id, 0) AS key
   FROM unnest(%(ids)s::text[]) AS id ORDER BY key, id OFFSET 0
 ) k"""
+_TABLE_TO_LOCK = "hashtextextended(%(ns)s::text || '/' || %(ptr)s::text, 0)"
+LOCK_TABLE: Final = f"SELECT true FROM pg_advisory_xact_lock({_TABLE_TO_LOCK})"
+SHARE_TABLE: Final = f"SELECT true FROM pg_advisory_xact_lock_shared({_TABLE_TO_LOCK})"
+TRY_LOCK_TABLE: Final = f"SELECT pg_try_advisory_xact_lock({_TABLE_TO_LOCK})"
+TRY_SHARE_TABLE: Final = f"SELECT pg_try_advisory_xact_lock_shared({_TABLE_TO_LOCK})"
 LOCK_DOCUMENTS: Final = f"SELECT id, pg_advisory_xact_lock(key) FROM {_KEYS_TO_LOCK}"
 TRY_LOCK_DOCUMENTS: Final = f"SELECT id FROM {_KEYS_TO_LOCK} WHERE pg_try_advisory_xact_lock(key)"
 
@@ -327,8 +332,16 @@ def _text(value: str) -> str:
     return "'" + value.replace("'", "''").replace("%", "%%") + "'"
 
 
+def _key_row(key: str) -> str:
+    """Return one index probe for a key row, also where the planner would rather join."""
+    return f"""LATERAL (
+    SELECT ctid AS tid, data ->> 'id' AS holder FROM storage
+    WHERE ns = %(ns)s AND ptr = {KEYS} AND id = {key} AND _deleted_txid IS NULL LIMIT 1
+  )"""
+
+
 def _new_keys(keys: Mapping[str, str]) -> str:
-    return f"""{_states()}, new AS (
+    return f"""{_states()}, new AS MATERIALIZED (
   SELECT d.n, d.id, k.name, k.key FROM d CROSS JOIN LATERAL {_keys(keys, "d")} k WHERE d.data IS NOT NULL
 )"""
 
@@ -352,9 +365,8 @@ def list_keys(keys: Mapping[str, str]) -> str:
 
     Its columns are the key, the constraint, the document, and the holder.
     """
-    return f"""WITH {_new_keys(keys)} SELECT n.key, n.name, n.id, s.data ->> 'id' FROM new n
-LEFT JOIN storage s ON s.ns = %(ns)s AND s.ptr = {KEYS} AND s.id = n.key AND s._deleted_txid IS NULL
-ORDER BY n.n"""
+    return f"""WITH {_new_keys(keys)} SELECT n.key, n.name, n.id, s.holder FROM new n
+LEFT JOIN {_key_row("n.key")} s ON true ORDER BY n.n"""
 
 
 def settle_keys(keys: Mapping[str, str]) -> str:
@@ -362,31 +374,30 @@ def settle_keys(keys: Mapping[str, str]) -> str:
 
     ``claimed`` are those that the transaction took on its way.
     """
-    return f"""WITH {_new_keys(keys)}, held AS (
+    return f"""WITH {_new_keys(keys)}, takers AS MATERIALIZED (
+  SELECT coalesce(jsonb_object_agg(n.key, n.id), '{{}}') AS by_key FROM new n
+), held AS (
   SELECT k.key FROM d CROSS JOIN LATERAL (SELECT d.id, d.old AS data) o CROSS JOIN LATERAL {_keys(keys, "o")} k
   WHERE d.old IS NOT NULL
   UNION SELECT unnest(%(claimed)s::text[])
-), gone AS (
-  SELECT s.ctid AS tid, s.id AS key, n.id AS taker FROM held h
-  JOIN storage s ON s.ns = %(ns)s AND s.ptr = {KEYS} AND s.id = h.key AND s._deleted_txid IS NULL
-  LEFT JOIN new n ON n.key = h.key
-  WHERE s.data ->> 'id' IN (SELECT id FROM d)
-    AND NOT EXISTS (SELECT FROM new n WHERE n.key = h.key AND n.id = s.data ->> 'id')
+), gone AS MATERIALIZED (
+  SELECT h.key, s.tid, t.by_key ->> h.key AS taker FROM takers t CROSS JOIN held h CROSS JOIN {_key_row("h.key")} s
+  WHERE s.holder IN (SELECT w.id FROM {_BATCH} WHERE w.ptr = %(ptr)s)
+    AND (h.key, s.holder) NOT IN (SELECT n.key, n.id FROM new n)
 ), released AS (
   DELETE FROM storage s USING gone g WHERE s.ns = %(ns)s AND s.ctid = g.tid AND g.taker IS NULL
 ), handed AS (
   UPDATE storage s SET data = jsonb_build_object('id', g.taker) FROM gone g
   WHERE s.ns = %(ns)s AND s.ctid = g.tid AND g.taker IS NOT NULL
-){_INSERT_KEYS.format(condition=" WHERE NOT EXISTS (SELECT FROM gone g WHERE g.key = n.key)")}"""
+){_INSERT_KEYS.format(condition=" WHERE n.key NOT IN (SELECT g.key FROM gone g)")}"""
 
 
 def violations(keys: Mapping[str, str], checks: Mapping[str, str]) -> str:
     """Return the statement that lists what the batch violates: kind, name, document, the value's holder and key."""
     selects = []
     if keys:
-        selects.append(f"""SELECT 'unique' AS kind, n.name, n.id, s.data ->> 'id' AS holder, n.key FROM new n
-JOIN storage s ON s.ns = %(ns)s AND s.ptr = {KEYS} AND s.id = n.key AND s._deleted_txid IS NULL
-WHERE s.data ->> 'id' <> n.id""")
+        selects.append(f"""SELECT 'unique' AS kind, n.name, n.id, s.holder, n.key FROM new n
+CROSS JOIN {_key_row("n.key")} s WHERE s.holder <> n.id""")
     if checks:
         values = ", ".join(f"({_text(name)}, {sql.replace('{row}', 'd')})" for name, sql in checks.items())
         selects.append(f"""SELECT 'check' AS kind, c.name, d.id, NULL AS holder, NULL AS key FROM d
@@ -420,7 +431,8 @@ def _ptr_of(table: str) -> str:
 
 def _live_target(table: str) -> str:
     return (
-        f"SELECT FROM storage p WHERE p.ns = %(ns)s AND p.ptr = {_ptr_of(table)} AND p._deleted_txid IS NULL AND p.id"
+        f"SELECT true AS there FROM storage p WHERE p.ns = %(ns)s AND p.ptr = {_ptr_of(table)} "
+        "AND p._deleted_txid IS NULL AND p.id"
     )
 
 
@@ -432,8 +444,11 @@ def check_references(references: Sequence[tuple[str, str, str]]) -> str:
     """
     return _fail_on(
         f"""SELECT {_text(name)}, d.id FROM {{documents}} d
-WHERE {sql.replace("{row}", "d")} IS NOT NULL
-  AND NOT EXISTS ({target if target.startswith("SELECT") else _live_target(target)} = {sql.replace("{row}", "d")})"""
+LEFT JOIN LATERAL (
+  {target.replace("SELECT", "SELECT true AS there", 1) if target.startswith("SELECT") else _live_target(target)}
+    = {sql.replace("{row}", "d")} LIMIT 1
+) t ON true
+WHERE {sql.replace("{row}", "d")} IS NOT NULL AND t.there IS NULL"""
         for name, sql, target in references
     )
 

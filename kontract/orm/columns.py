@@ -28,9 +28,9 @@ from kontract.exceptions import UnsupportedError
 
 Encode = Callable[[Any], str]  # a value prepared for the database -> JSON text
 
-TEXT_SUFFIX: Final = "$text"  # the column that shows a key or a moment as the text it is stored as
-JSON_SUFFIX: Final = "$json"  # the column that shows an array as the JSON it is stored as
-METADATA: Final = {"$id": "id", "$data": "data::text", "$txid": "_txid", "$owner": "_owner"}
+TEXT_SUFFIX: Final = ":text"  # the column that shows a key or a moment as the text it is stored as
+JSON_SUFFIX: Final = ":json"  # the column that shows an array as the JSON it is stored as
+METADATA: Final = {":id": "id", ":data": "data::text", ":txid": "_txid", ":owner": "_owner"}
 
 _quote = json.JSONEncoder(ensure_ascii=False).encode
 _MICROSECOND: Final = datetime.timedelta(microseconds=1)
@@ -58,7 +58,8 @@ def encoder(field: Any) -> Encode:
     if internal == "DecimalField" and stored.max_digits is not None:
         return functools.partial(_encode_decimal, stored.max_digits, stored.decimal_places)
     if internal in _RANGES:
-        return functools.partial(_encode_integer, _RANGES[internal], internal.startswith("Positive"))
+        limit = 1 << 63 if is_wide(stored) else _RANGES[internal]
+        return functools.partial(_encode_integer, limit, internal.startswith("Positive"))
     if internal == "FloatField":
         return lambda value: encode(None if value is None else float(value))
     if isinstance(stored, models.CharField) or internal in ("CharField", "FileField", "FilePathField", "SlugField"):
@@ -66,27 +67,27 @@ def encoder(field: Any) -> Encode:
     if internal == "JSONField":
         return encode_json
     if isinstance(stored, ArrayField):
-        return functools.partial(_encode_array, _element_encoder(stored.base_field))
+        return functools.partial(_encode_array, encoder(stored.base_field))
     return encode
 
 
 _RANGES: Final = {
     "SmallIntegerField": 1 << 15,
     "PositiveSmallIntegerField": 1 << 15,
-    "IntegerField": 1 << 63,
-    "PositiveIntegerField": 1 << 63,
+    "IntegerField": 1 << 31,
+    "PositiveIntegerField": 1 << 31,
     "BigIntegerField": 1 << 63,
     "PositiveBigIntegerField": 1 << 63,
     "AutoField": 1 << 63,
     "SmallAutoField": 1 << 63,
     "BigAutoField": 1 << 63,
 }
-_WIDE: Final = {
-    "AutoField",
-    "SmallAutoField",
-    "PositiveIntegerField",
-    "IntegerField",
-}  # they may hold or refer to a number of 53 bits
+_AUTOMATIC: Final = ("AutoField", "SmallAutoField")  # of classes of a project's own; ours is a BigIntegerField
+
+
+def is_wide(field: Any) -> bool:
+    """Return whether the field holds numbers of 53 bits whatever its type says: keys, and what refers to any key."""
+    return getattr(field, "refers_to_any_key", False) or field.get_internal_type() in _AUTOMATIC
 
 
 def _encode_integer(limit: int, positive: bool, value: Any) -> str:
@@ -98,14 +99,6 @@ def _encode_integer(limit: int, positive: bool, value: Any) -> str:
     if positive and value < 0:
         raise IntegrityError(f"The number {value} is negative, which the field does not allow.")
     return f"{value:d}"
-
-
-def _element_encoder(field: Any) -> Encode:
-    """Return the encoder of an array's elements, which are no wider than their type says."""
-    internal = field.get_internal_type()
-    if internal in ("IntegerField", "PositiveIntegerField"):
-        return functools.partial(_encode_integer, 1 << 31, internal.startswith("Positive"))
-    return encoder(field)
 
 
 def _encode_array(encode_element: Encode, value: Any) -> str:
@@ -217,7 +210,7 @@ def as_text(json_text: str) -> str:
 
 def has_text(field: Any) -> bool:
     """Return whether values of the field are compared as the texts they are stored as: keys and moments."""
-    return field.primary_key or is_reference(field) or is_moment(field)
+    return field.primary_key or is_reference(field) or is_moment(field) or is_wide(field)
 
 
 def has_json(field: Any) -> bool:
@@ -287,6 +280,8 @@ def typed(field: Any, connection: BaseDatabaseWrapper, row: str = "s") -> str:
     type_name = sql_type(stored, connection)
     if type_name == "jsonb":
         return stored_json(field, row)
+    if type_name == "hstore":
+        return _typed_hstore(stored_json(field, row))
     if type_name == "bytea":
         return f"decode({raw}, 'base64')"
     value = raw if type_name in ("text", "varchar") else f"{raw}::{type_name}"
@@ -295,8 +290,14 @@ def typed(field: Any, connection: BaseDatabaseWrapper, row: str = "s") -> str:
 
 
 def sql_type(field: Any, connection: BaseDatabaseWrapper) -> str:
-    name: str = "bigint" if field.get_internal_type() in _WIDE else field.db_type(connection) or "text"
+    name: str = "bigint" if is_wide(field) else field.db_type(connection) or "text"
     return "varchar" if name.startswith("varchar") else "numeric" if name.startswith("numeric") else name
+
+
+def _typed_hstore(source: str) -> str:
+    """Return SQL for an hstore from an object of JSON's."""
+    members = f"SELECT hstore(array_agg(e.key), array_agg(e.value)) FROM jsonb_each_text({source}) e"
+    return f"(CASE WHEN jsonb_typeof({source}) = 'object' THEN coalesce(({members}), ''::hstore) END)"
 
 
 def _typed_array(source: str, field: Any, connection: BaseDatabaseWrapper) -> str:

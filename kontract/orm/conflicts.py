@@ -6,8 +6,9 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kontract.exceptions import ConstraintError
-from kontract.mvcc.connections import fetch_all
+from kontract.mvcc.claims import is_given_up
 from kontract.mvcc.errors import translated
+from kontract.mvcc.prepared import fetch_prepared
 from kontract.mvcc.rules import list_keys
 from kontract.mvcc.transaction import run_transaction
 from kontract.mvcc.units import collect, require_unit
@@ -76,9 +77,11 @@ def _find_conflicts(connection: BaseDatabaseWrapper, table: Table, writes: Seque
     holders: dict[str, list[tuple[str, str, str | None]]] = {}
     if table.rules is not None and table.rules.keys:
         params = {"ns": table.ns, "ptr": table.ptr, "writes": encode(writes)}
+        unit = require_unit(connection)
         with translated():
-            for key, name, document_id, holder in fetch_all(connection, list_keys(table.rules), params):
-                holders.setdefault(document_id, []).append((key, name, holder))
+            for key, name, document_id, holder in fetch_prepared(connection, list_keys(table.rules), params):
+                given_up = holder and is_given_up(connection, unit, table, table.rules, holder, key)
+                holders.setdefault(document_id, []).append((key, name, None if given_up else holder))
     conflicts = []
     seen: dict[str, str] = {}  # what those before in this batch take
     for write in writes:

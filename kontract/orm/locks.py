@@ -6,7 +6,7 @@ whoever selects it for update waits.  A writer that does not ask first is not st
 are no longer live at the commit, which raises ``ConflictError``.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -19,7 +19,10 @@ from kontract.mvcc import versions
 from kontract.mvcc.connections import fetch_all
 from kontract.mvcc.reading import remember
 from kontract.mvcc.units import find_unit
+from kontract.mvcc.writes import Table
 from kontract.orm.source import metadata_field, table_of
+
+MOST: Final = 1000  # locks of single documents; they lie in a part of shared memory that all of PostgreSQL shares
 
 
 def lock_rows(connection: BaseDatabaseWrapper, query: Any) -> Any:
@@ -49,18 +52,33 @@ def _selected_ids(connection: BaseDatabaseWrapper, query: Any) -> list[str]:
 
 
 def _id_column(query: Any) -> Col:
-    return Col(query.get_initial_alias(), metadata_field("$id", query.model))
+    return Col(query.get_initial_alias(), metadata_field(":id", query.model))
+
+
+def _lock_documents(connection: BaseDatabaseWrapper, params: dict[str, Any], ids: list[str], *, wait: bool) -> set[str]:
+    """Lock documents, or the table where they are many; return those that could be had."""
+    if len(ids) > MOST:
+        ((had,),) = fetch_all(connection, versions.LOCK_TABLE if wait else versions.TRY_LOCK_TABLE, params)
+        return set(ids) if had else set()
+    ((had,),) = fetch_all(connection, versions.SHARE_TABLE if wait else versions.TRY_SHARE_TABLE, params)
+    statement = versions.LOCK_DOCUMENTS if wait else versions.TRY_LOCK_DOCUMENTS
+    return {row[0] for row in fetch_all(connection, statement, params)} if had else set()
 
 
 def _lock(connection: BaseDatabaseWrapper, query: Any, ids: list[str]) -> list[str]:
     table = table_of(connection, query.model)
     wait = not (query.select_for_update_nowait or query.select_for_update_skip_locked)
     params = {"ns": table.ns, "ptr": table.ptr, "ids": ids}
-    free = fetch_all(connection, versions.LOCK_DOCUMENTS if wait else versions.TRY_LOCK_DOCUMENTS, params)
-    locked = {row[0] for row in free}
+    locked = _lock_documents(connection, params, ids, wait=wait)
     if query.select_for_update_nowait and len(locked) < len(ids):
         raise DatabaseError("could not obtain lock on row: another transaction has selected it for update")
-    seen = fetch_all(connection, versions.SEEN, params)
+    chosen = [document_id for document_id in ids if document_id in locked]
+    remember_versions(connection, table, chosen)
+    return chosen
+
+
+def remember_versions(connection: BaseDatabaseWrapper, table: Table, ids: list[str]) -> None:
+    """Note which versions of documents the open transaction works on, before it looks at them."""
     if (unit := find_unit(connection)) is not None:  # in a TestCase it is not there before the first block
-        remember(unit, table, {row[0]: row[1] for row in seen if row[0] in locked})
-    return [document_id for document_id in ids if document_id in locked]
+        seen = fetch_all(connection, versions.SEEN, {"ns": table.ns, "ptr": table.ptr, "ids": ids})
+        remember(unit, table, {row[0]: row[1] for row in seen})

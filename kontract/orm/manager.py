@@ -39,4 +39,11 @@ def versioned_class(kind: Any) -> Any:
 def _queryset_class(kind: Any) -> Any:
     if issubclass(VersionedQuerySet, kind):
         return VersionedQuerySet
-    return type(kind.__name__, (kind, VersionedQuerySet), {"__module__": kind.__module__})
+    attributes = {"__module__": kind.__module__, "__reduce__": lambda self: (_restore, (kind,), self.__getstate__())}
+    return type(kind.__name__, (kind, VersionedQuerySet), attributes)
+
+
+def _restore(kind: Any) -> Any:
+    """Make the queryset that a pickle holds: of a class that has no name of its own."""
+    made = _queryset_class(kind)
+    return made.__new__(made)

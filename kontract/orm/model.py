@@ -59,6 +59,9 @@ class VersionedModelBase(ModelBase):
             manager = VersionedManager()
             manager.auto_created = True
             cls.add_to_class("objects", manager)
+        anything = {getattr(field, "fk_field", None) for field in opts.private_fields}  # of each GenericForeignKey
+        for field in opts.local_fields:
+            field.refers_to_any_key = field.name in anything
         super()._prepare()
         if not opts.proxy and not opts.swapped:
             _declare(cls)

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from importlib import import_module
 from typing import Any
 
 from django.db import connections
+from django.db.backends.postgresql.operations import DatabaseOperations
 from django.db.models.expressions import Col
 from django.db.models.lookups import GreaterThan
 from django.db.models.sql import Query
-from django.db.models.sql.compiler import SQLCompiler
+from django.db.models.sql.compiler import SQLCompiler as DjangoCompiler
 from django.db.models.sql.constants import MULTI
 from django.db.models.sql.where import AND
 from django.db.transaction import TransactionManagementError
@@ -19,7 +21,7 @@ from kontract.mvcc.snapshot import AsOf
 from kontract.orm.locks import lock_rows
 from kontract.orm.lookups import as_text_lookup, as_text_node, as_text_order
 from kontract.orm.plain import is_plain, is_watched
-from kontract.orm.source import VersionedJoin, VersionedTable, checking_past, metadata_field
+from kontract.orm.source import VersionedJoin, VersionedTable, checking_past, metadata_field, model_of, text_field
 
 
 class VersionedQuery(Query):
@@ -39,7 +41,7 @@ class VersionedQuery(Query):
 
     def add_written_after(self, txid: int) -> None:
         """Keep the objects whose version a later transaction than ``txid`` wrote."""
-        column = Col(self.get_initial_alias(), metadata_field("$txid", self.model))
+        column = Col(self.get_initial_alias(), metadata_field(":txid", self.model))
         self.where.add(GreaterThan(column, txid), AND)
 
     def get_compiler(self, using: Any = None, connection: Any = None, elide_empty: bool = True) -> Any:
@@ -52,7 +54,11 @@ class VersionedQuery(Query):
             return super().get_aggregation(using, aggregate_exprs)
 
 
-class VersionedCompiler(SQLCompiler):
+# PostgreSQL's own, which also guards aliases against injection.
+SQLCompiler: type[DjangoCompiler] = import_module(DatabaseOperations.compiler_module).SQLCompiler
+
+
+class VersionedCompiler(SQLCompiler):  # type: ignore[valid-type]
     """Compiles a query, and every query in it that does not say otherwise, at the query's moment."""
 
     query: Any
@@ -61,8 +67,7 @@ class VersionedCompiler(SQLCompiler):
     def as_sql(self, with_limits: bool = True, with_col_aliases: bool = False) -> Any:
         """Return the SQL and its parameters; rows are never locked, see ``kontract.orm.locks``."""
         if self.query.select_for_update:
-            if self.connection.get_autocommit():
-                raise TransactionManagementError("select_for_update cannot be used outside of a transaction.")
+            self._check_locking()
             self.query = self.query.clone()
             self.query.select_for_update = False
         moment: AbstractContextManager[Any] = self.query.moment or nullcontext()
@@ -71,6 +76,23 @@ class VersionedCompiler(SQLCompiler):
         if self._prepares:
             sql = prepare_read(self.connection, sql, len(params))
         return sql, params
+
+    def get_group_by(self, select: Any, order_by: Any) -> Any:
+        """Return what to group by: with a key also its text, because conditions on groups compare that."""
+        grouped = super().get_group_by(select, order_by)
+        if not grouped or self.having is None:
+            return grouped
+        texts = {
+            super(VersionedCompiler, self).compile(Col(alias, field))[0]: super(VersionedCompiler, self).compile(
+                Col(alias, text)
+            )
+            for alias, field, text in _keys_of(self.query)
+        }
+        return [*grouped, *(texts[sql] for sql, _ in grouped if sql in texts)]
+
+    def _check_locking(self) -> None:
+        if self.connection.get_autocommit():
+            raise TransactionManagementError("select_for_update cannot be used outside of a transaction.")
 
     def compile(self, node: Any) -> Any:
         """Return the SQL and the parameters of a part of the query; two keys are compared as their texts."""
@@ -92,9 +114,19 @@ class VersionedCompiler(SQLCompiler):
         """Run the query, having locked what it was asked to lock."""
         with _reading(self.connection.alias):
             if self.query.select_for_update:
+                self._check_locking()
                 self.query = lock_rows(self.connection, self.query)
             self._prepares = not chunked_fetch and not is_watched(self.connection) and is_plain(self.query)
             return super().execute_sql(result_type, chunked_fetch, *args, **kwargs)
+
+
+def _keys_of(query: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the keys of the versioned models in a query: alias, field, and the field of its text."""
+    for alias, join in query.alias_map.items():
+        if (model := model_of(join, query)) is not None:
+            for field in model._meta.local_concrete_fields:
+                if (text := text_field(field)) is not None:
+                    yield alias, field, text
 
 
 @contextmanager

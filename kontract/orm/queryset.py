@@ -248,7 +248,7 @@ class VersionedQuerySet(models.QuerySet[Any]):
         query.clear_ordering(force=True)
         query.select_related = False
         query.clear_select_clause()
-        query.select = (Col(query.get_initial_alias(), metadata_field("$id", self.model)),)
+        query.select = (Col(query.get_initial_alias(), metadata_field(":id", self.model)),)
         return list(dict.fromkeys(row[0] for row in query.get_compiler(self.db).results_iter()))
 
     # --- What cannot be ---

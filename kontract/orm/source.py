@@ -50,6 +50,11 @@ def _model_of(table_name: str, likely: Any) -> Any:
     return _models.get(table_name)
 
 
+def model_of(join: Any, query: Any) -> Any:
+    """Return the versioned model behind an entry of a query's FROM clause, or None for an ordinary table."""
+    return _model_of(join.table_name, join.join_field.related_model if join.join_type else query.model)
+
+
 @functools.lru_cache(maxsize=1024)
 def _columns(model: Any, alias: str) -> tuple[str, str]:
     connection = connections[alias]
@@ -101,6 +106,11 @@ def _live_entry(model: Any, alias: str, ns: int, ptr: int) -> str:
     return _typed_entry(model, alias, versions.SOURCE_LIVE % {"ns": ns, "ptr": ptr})
 
 
+def quote_of(compiler: Any) -> Any:
+    """Return what quotes a name in a query; Django 6.1 has given it another name."""
+    return getattr(compiler, "quote_name", None) or compiler.quote_name_unless_alias
+
+
 class VersionedTable(BaseTable):
     """A FROM entry that is a logical table where the model is versioned, else an ordinary one."""
 
@@ -109,12 +119,12 @@ class VersionedTable(BaseTable):
         model = _model_of(self.table_name, compiler.query.model)
         if model is None:
             return super().as_sql(compiler, connection)
-        alias = compiler.quote_name_unless_alias(self.table_alias)
+        alias = quote_of(compiler)(self.table_alias)
         return f"{entry(connection, model)} {alias}", []
 
 
 class MetadataField(models.TextField):
-    """Stands for a column of ``storage`` itself: ``$id``, ``$data`` (JSON text), ``$txid``, ``$owner``."""
+    """Stands for a column of ``storage`` itself: ``:id``, ``:data`` (JSON text), ``:txid``, ``:owner``."""
 
     def __init__(self, name: str, model: Any) -> None:
         super().__init__(null=True)
@@ -123,18 +133,18 @@ class MetadataField(models.TextField):
 
 
 class TxidField(models.BigIntegerField):
-    """Stands for ``$txid``, the transaction that wrote the version."""
+    """Stands for ``:txid``, the transaction that wrote the version."""
 
     def __init__(self, model: Any) -> None:
         super().__init__(null=True)
-        self.set_attributes_from_name("$txid")
+        self.set_attributes_from_name(":txid")
         self.model = model
 
 
 @functools.cache
 def metadata_field(name: str, model: Any) -> Any:
     """Return the stand-in for a column of ``storage`` in the FROM entry of a versioned model."""
-    return TxidField(model) if name == "$txid" else MetadataField(name, model)
+    return TxidField(model) if name == ":txid" else MetadataField(name, model)
 
 
 class TextField(models.TextField):
@@ -190,7 +200,7 @@ class VersionedJoin(Join):
         model = _model_of(self.table_name, self.join_field.related_model)
         if model is None:
             return sql, params
-        quote = compiler.quote_name_unless_alias
+        quote = quote_of(compiler)
         shown = "" if self.table_alias == self.table_name else f" {self.table_alias}"
         head = f"{self.join_type} {quote(self.table_name)}{shown} ON "
         if not sql.startswith(head):

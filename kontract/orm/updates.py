@@ -1,14 +1,21 @@
 """``update()``: the server computes the new values of each row, and the unit of work collects them."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import FieldError
+from django.db import models, transaction
 from django.db.models.expressions import ExpressionWrapper
 from django.db.models.sql import UpdateQuery
+from psycopg.types.json import Jsonb
 
-from kontract.mvcc.transaction import run_transaction
+from kontract.exceptions import ConflictError
+from kontract.mvcc.transaction import attempts
+from kontract.mvcc.units import find_unit, require_unit
 from kontract.orm.columns import sql_type, stored_type
+from kontract.orm.locks import lock_rows, remember_versions
+from kontract.orm.source import table_of
 from kontract.orm.writing import Parts, document_id, merge_many, open_for_writing, prepare
 
 _COMPUTED = "kontract_value_"
@@ -21,6 +28,28 @@ class Assigned(ExpressionWrapper):
         """Return the SQL of the expression, cast to the column's type."""
         sql, params = super().as_sql(compiler, connection)
         return f"({sql})::{sql_type(stored_type(self.output_field), connection)}", params
+
+
+class AssignedJson(ExpressionWrapper):
+    """An expression for a ``JSONField``, as JSON text: else the null of JSON and that of SQL would look the same."""
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
+        """Return the SQL of the text."""
+        sql, params = super().as_sql(compiler, connection)
+        return f"to_jsonb({sql})::text", params
+
+
+def _assigned(field: Any, value: Any) -> ExpressionWrapper:
+    if isinstance(field, models.JSONField):
+        return AssignedJson(value, output_field=models.TextField())
+    return Assigned(value, output_field=field)
+
+
+def _computed(field: Any, value: Any, connection: Any) -> Any:
+    """Return what the server has computed as it is stored."""
+    if isinstance(field, models.JSONField):
+        return None if value is None else Jsonb(value, dumps=str)
+    return prepare(field, value, connection)
 
 
 def check_update(query: Any, values: Mapping[str, Any]) -> dict[Any, Any]:
@@ -45,7 +74,17 @@ def check_update(query: Any, values: Mapping[str, Any]) -> dict[Any, Any]:
 def update_rows(queryset: Any, values: Mapping[Any, Any]) -> int:
     """Set fields of all objects in ``queryset`` to values or expressions; return how many there are."""
     connection = open_for_writing(queryset.db)
-    return run_transaction(lambda: _update_rows(queryset, values, connection), using=queryset.db)[0]
+    if find_unit(connection) is not None:
+        return _update_rows(queryset, values, connection)
+    pauses = attempts()
+    while True:
+        try:
+            with transaction.atomic(using=connection.alias):  # READ COMMITTED sees what others did while it waited
+                return _update_rows(queryset, values, connection)
+        except ConflictError:
+            if (pause := next(pauses, None)) is None:
+                raise
+            time.sleep(pause)
 
 
 def _update_rows(queryset: Any, values: Mapping[Any, Any], connection: Any) -> int:
@@ -54,12 +93,12 @@ def _update_rows(queryset: Any, values: Mapping[Any, Any], connection: Any) -> i
         by_model.setdefault(field.model._meta.concrete_model, []).append(field)
     expressions = {field: value for field, value in values.items() if hasattr(value, "resolve_expression")}
     plain = {f: prepare(f, value, connection) for f, value in values.items() if f not in expressions}
-    rows = _select(queryset, list(by_model), expressions)
+    rows = _select(queryset, list(by_model), expressions, connection)
     count = 0
     for model, fields in by_model.items():
         changes: dict[str, dict[Any, Any]] = {}
         for keys, computed in rows:
-            known = plain | {field: prepare(field, value, connection) for field, value in computed.items()}
+            known = plain | {field: _computed(field, value, connection) for field, value in computed.items()}
             changes.setdefault(document_id(model, keys[model], connection), {f: known[f] for f in fields})
         if fields:
             merge_many(connection, model, {id_: Parts.of(parts.items()) for id_, parts in changes.items()})
@@ -68,16 +107,24 @@ def _update_rows(queryset: Any, values: Mapping[Any, Any], connection: Any) -> i
 
 
 def _select(
-    queryset: Any, models: list[Any], expressions: Mapping[Any, Any]
+    queryset: Any, models: list[Any], expressions: Mapping[Any, Any], connection: Any
 ) -> list[tuple[dict[Any, Any], dict[Any, Any]]]:
     """Return, for each row, its primary key in each table that is written to, and its computed values."""
     found = queryset._chain()
     found.query.clear_ordering(clear_default=True)
     found.query.select_related = False
     found.query.select_for_update = False
+    if require_unit(connection).isolation == "joined":  # else PostgreSQL notices who was first
+        found.query = lock_rows(connection, found.query)
     names = [f"{_COMPUTED}{n}" for n in range(len(expressions))]
-    wrapped = [Assigned(value, output_field=field) for field, value in expressions.items()]
+    wrapped = [_assigned(field, value) for field, value in expressions.items()]
     keys = ["pk", *(_path_to_parent(queryset.model, model) for model in models[1:])]
+    if len(models) > 1:
+        for values in (dict(zip(models, row, strict=True)) for row in found.values_list(*keys)):
+            for model in models[1:]:
+                remember_versions(
+                    connection, table_of(connection, model), [document_id(model, values[model], connection)]
+                )
     rows = found.annotate(**dict(zip(names, wrapped, strict=True))).values_list(*keys, *names)
     return [
         (dict(zip(models, row, strict=False)), dict(zip(expressions, row[len(keys) :], strict=True))) for row in rows

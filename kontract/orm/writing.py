@@ -354,11 +354,13 @@ def delete_ids(model: Any, ids: Sequence[str], *, using: str) -> int:
 
     def attempt() -> int:
         table, unit = table_of(connection, model), require_unit(connection)
-        rows = read(connection, table, ids)
-        collect(connection, unit, *(Write(table, id_, "delete") for id_ in rows))
-        return len(rows)
+        found = existing(connection, table, ids)
+        collect(connection, unit, *(Write(table, id_, "delete") for id_ in ids if id_ in found))
+        return len(found)
 
-    if len(ids) == 1 and find_unit(connection) is None:
+    if find_unit(connection) is not None:
+        return attempt() if ids else 0
+    if len(ids) == 1:
         table = table_of(connection, model)
         return int(run_now(connection, single_step(Write(table, ids[0], "delete"))).extra is not None)
     return run_transaction(attempt, using=using)[0] if ids else 0

@@ -46,7 +46,8 @@ class SourceTable(BaseTable):
         found = source(connection, self.place.resolve(connection), self.place.moment)
         sql = connection.ops.compose_sql(found.sql, found.params)
         text = sql if isinstance(sql, str) else sql.decode()
-        return f"({text.replace('%', '%%')}) {compiler.quote_name_unless_alias(self.table_alias)}", []
+        quote = getattr(compiler, "quote_name", None) or compiler.quote_name_unless_alias  # Django 6.1 has renamed it
+        return f"({text.replace('%', '%%')}) {quote(self.table_alias)}", []
 
     def relabeled_clone(self, change_map: dict[str | None, str]) -> "SourceTable":
         """Return a copy under another alias."""
