@@ -1,7 +1,9 @@
 """The indexes that models ask for: which lookups use them, and how they are built, kept, dropped and printed."""
 
 import re
+import time as time_module
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from io import StringIO
@@ -9,6 +11,7 @@ from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
+import psycopg
 import pytest
 from django.contrib.postgres.indexes import BrinIndex
 from django.core.management import CommandError, call_command
@@ -22,6 +25,7 @@ import kontract
 from kontract import tables
 from kontract.exceptions import UnsupportedError
 from kontract.mvcc.writes import Table
+from kontract.orm.building import is_building
 from kontract.orm.indexes import NAME, definitions, place
 from kontract.tables import catalog
 from tests.app.models import Article, Journal
@@ -347,6 +351,25 @@ def test_a_role_that_does_not_own_the_tables_is_told_the_statements(empty: str) 
     assert "The role does not own the table storage" in output
     assert "CREATE INDEX CONCURRENTLY IF NOT EXISTS kontract_0_" in output
     assert index_names() == {}
+
+
+def test_a_build_that_is_going_on_is_not_taken_for_an_interrupted_one(empty: str) -> None:
+    name = re.findall(r"(kontract_\w+) ON", migrate(sql=True))[0]
+    build = f"CREATE INDEX CONCURRENTLY {name} ON {empty}.storage (ns)"
+    params: Any = connection.get_connection_params() | {"cursor_factory": psycopg.Cursor}
+    with psycopg.connect(**params) as writer, psycopg.connect(**params, autocommit=True) as builder:
+        writer.execute(f"LOCK TABLE {empty}.storage IN ROW EXCLUSIVE MODE")  # what the build waits for
+        with ThreadPoolExecutor(1) as pool:
+            built = pool.submit(builder.execute, build)
+            while not is_building(connection):
+                time_module.sleep(0.01)
+            try:
+                with pytest.raises(CommandError, match="Another process is building"):
+                    migrate()
+            finally:
+                writer.rollback()
+            built.result()
+    assert index_names() == {name: True}
 
 
 def test_nothing_is_built_inside_a_transaction(empty: str) -> None:
