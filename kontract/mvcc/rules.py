@@ -46,6 +46,16 @@ class Referrer(NamedTuple):
     sql: str
 
 
+class KeyReferrer(NamedTuple):
+    """Another table's reference to a unique value of this one: SQL for the value there, its key row, and the value."""
+
+    name: str
+    table: str
+    sql: str
+    key: str
+    value: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """The rules of one table."""
@@ -54,6 +64,7 @@ class Rules:
     checks: tuple[Check, ...] = ()
     references: tuple[Reference, ...] = ()
     referrers: tuple[Referrer, ...] = ()
+    key_referrers: tuple[KeyReferrer, ...] = ()
 
     def touched_by(self, columns: Iterable[str] | None) -> "Rules | None":
         """Return the keys and checks that a change of ``columns`` (None: of anything) can break; None: none."""
@@ -112,3 +123,9 @@ def check_references(rules: Rules) -> str:
 def check_referrers(rules: Rules) -> str:
     """See ``versions.check_referrers``."""
     return versions.check_referrers(rules.referrers)
+
+
+@functools.lru_cache(maxsize=4096)
+def check_key_referrers(rules: Rules) -> str:
+    """See ``versions.check_key_referrers``."""
+    return versions.check_key_referrers(rules.key_referrers)

@@ -9,6 +9,7 @@ from kontract.context import get_call
 from kontract.mvcc import versions
 from kontract.mvcc.rules import (
     Rules,
+    check_key_referrers,
     check_references,
     check_referrers,
     claim_keys,
@@ -166,6 +167,9 @@ def reference_checks(changed: Mapping[Table, tuple[list[str], list[str]]]) -> It
     for table, (written, deleted) in changed.items():
         if table.rules is not None and table.rules.references and written:
             yield Statement(check_references(table.rules), {"ns": table.ns, "ptr": table.ptr, "ids": as_array(written)})
+        if table.rules is not None and table.rules.key_referrers:
+            params = {"ns": table.ns, "ptr": table.ptr, "ids": as_array([*written, *deleted])}
+            yield Statement(check_key_referrers(table.rules), params)
         if table.rules is not None and table.rules.referrers and deleted:
             yield Statement(check_referrers(table.rules), {"ns": table.ns, "ptr": table.ptr, "ids": as_array(deleted)})
 

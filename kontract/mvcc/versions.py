@@ -318,12 +318,15 @@ def _states() -> str:
 )"""
 
 
+_HASHED = """CASE WHEN octet_length({key}) <= 600 THEN {key}
+      ELSE encode(sha256(convert_to({key}, 'UTF8')), 'hex') END"""
+
+
 def _keys(keys: Mapping[str, str], row: str) -> str:
     """Return the key rows' ids of a row, by constraint; long ones are hashed, because an index entry is limited."""
     values = ", ".join(f"({_text(name)}, {sql.replace('{row}', row)})" for name, sql in keys.items())
     return f"""(
-    SELECT v.name, %(ptr)s::text || '/' || v.name || '/' || CASE WHEN octet_length(v.key) <= 600 THEN v.key
-      ELSE encode(sha256(convert_to(v.key, 'UTF8')), 'hex') END AS key
+    SELECT v.name, %(ptr)s::text || '/' || v.name || '/' || {_HASHED.format(key="v.key")} AS key
     FROM (VALUES {values}) v(name, key) WHERE v.key IS NOT NULL
   )"""
 
@@ -467,6 +470,37 @@ WHERE r.ns = %(ns)s AND r.ptr = {_ptr_of(table)} AND r._deleted_txid IS NULL
     WHERE p.ns = %(ns)s AND p.ptr = %(ptr)s AND p._deleted_txid IS NULL AND p.id = {sql.replace("{row}", "r")}
   )"""
         for name, table, sql in referrers
+    )
+
+
+_KEY_ROW = f"SELECT FROM storage k WHERE k.ns = %(ns)s AND k.ptr = {KEYS} AND k._deleted_txid IS NULL AND k.id"
+
+
+def key_of(table: str, constraint: str, sql: str) -> tuple[str, str]:
+    """Return what a reference to a unique value of ``table`` is: SQL for the key row's id, and the query for the row.
+
+    ``sql`` is the value's text; it is that of a constraint on one field.
+    """
+    key = f"jsonb_build_array({sql})::text"
+    found = f"CASE WHEN {sql} IS NOT NULL THEN {_ptr_of(table)}::text || {_text(f'/{constraint}/')} || "
+    return f"({found}{_HASHED.format(key=key)} END)", _KEY_ROW
+
+
+def check_key_referrers(referrers: Sequence[tuple[str, str, str, str, str]]) -> str:
+    """Return the statement that fails where a document has lost a unique value by which others refer to it.
+
+    ``referrers`` are name, table, SQL for the value in the table's documents, SQL for the id of its key row, and SQL
+    for the value in the documents referred to.
+    """
+    return _fail_on(
+        f"""SELECT {_text(name)}, r.id FROM storage r
+WHERE r.ns = %(ns)s AND r.ptr = {_ptr_of(table)} AND r._deleted_txid IS NULL
+  AND {sql.replace("{row}", "r")} IN (
+    SELECT {value.replace("{row}", "h")} FROM storage h
+    WHERE h.ns = %(ns)s AND h.ptr = -%(ptr)s AND h._deleted_txid IS NOT NULL AND h.id = ANY(%(ids)s::text[])
+  )
+  AND NOT EXISTS ({_KEY_ROW} = {key.replace("{row}", "r")})"""
+        for name, table, sql, key, value in referrers
     )
 
 

@@ -80,7 +80,7 @@ class VersionedCompiler(SQLCompiler):  # type: ignore[valid-type]
     def get_group_by(self, select: Any, order_by: Any) -> Any:
         """Return what to group by: with a key also its text, because conditions on groups compare that."""
         grouped = super().get_group_by(select, order_by)
-        if not grouped or self.having is None:
+        if not grouped or (self.having is None and not any(map(_has_subquery, self.query.annotations.values()))):
             return grouped
         texts = {
             super(VersionedCompiler, self).compile(Col(alias, field))[0]: super(VersionedCompiler, self).compile(
@@ -118,6 +118,13 @@ class VersionedCompiler(SQLCompiler):  # type: ignore[valid-type]
                 self.query = lock_rows(self.connection, self.query)
             self._prepares = not chunked_fetch and not is_watched(self.connection) and is_plain(self.query)
             return super().execute_sql(result_type, chunked_fetch, *args, **kwargs)
+
+
+def _has_subquery(expression: Any) -> bool:
+    """Return whether there is a query in an expression, which may compare the keys that are grouped by."""
+    if isinstance(expression, Query):
+        return True
+    return any(map(_has_subquery, filter(None, getattr(expression, "get_source_expressions", list)())))
 
 
 def _keys_of(query: Any) -> Iterator[tuple[str, Any, Any]]:

@@ -7,7 +7,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import CheckConstraint, F, Q, UniqueConstraint
 from django.db.models.sql import Query
 
-from kontract.mvcc.rules import Check, Key, Reference, Referrer, Rules
+from kontract.mvcc.rules import Check, Key, KeyReferrer, Reference, Referrer, Rules
+from kontract.mvcc.versions import key_of
 from kontract.orm.columns import is_reference, raw_text, typed
 from kontract.orm.source import is_versioned
 
@@ -19,6 +20,7 @@ def make_rules(model: Any, connection: BaseDatabaseWrapper) -> Rules | None:
         checks=tuple(_checks(model, connection)),
         references=tuple(_references(model, connection)),
         referrers=tuple(_referrers(model)),
+        key_referrers=tuple(_key_referrers(model)),
     )
     return rules if rules != Rules() else None
 
@@ -27,7 +29,7 @@ def _keys(model: Any, connection: BaseDatabaseWrapper) -> Iterator[Key]:
     opts = model._meta
     for field in opts.local_concrete_fields:
         if field.unique and not field.primary_key and not field.generated:
-            yield _plain_key(f"{opts.db_table}_{field.column}_key", [field])
+            yield _plain_key(unique_name(field), [field])
     for names in opts.unique_together:
         fields = [opts.get_field(name) for name in names]
         yield _plain_key(f"{opts.db_table}_{'_'.join(field.column for field in fields)}_uniq", fields)
@@ -108,8 +110,11 @@ def _references(model: Any, connection: BaseDatabaseWrapper) -> Iterator[Referen
         target, to = field.remote_field.model._meta, field.target_field
         name = f"{model._meta.db_table}_{field.column}_fk"
         if is_versioned(target.model):
+            table = target.concrete_model._meta.db_table
             if to.primary_key:
-                yield Reference(name, _text(field), target.concrete_model._meta.db_table)
+                yield Reference(name, _text(field), table)
+            elif to.unique:
+                yield Reference(name, *key_of(table, unique_name(to), _text(field)))
         elif target.managed:
             quote = connection.ops.quote_name
             column = f"{quote(target.db_table)}.{quote(to.column)}"
@@ -117,15 +122,36 @@ def _references(model: Any, connection: BaseDatabaseWrapper) -> Iterator[Referen
 
 
 def _referrers(model: Any) -> Iterator[Referrer]:
+    for field in _pointing_at(model):
+        if field.target_field.primary_key:
+            table = field.model._meta.db_table
+            yield Referrer(f"{table}_{field.column}_fk", table, _text(field))
+
+
+def _key_referrers(model: Any) -> Iterator[KeyReferrer]:
+    for field in _pointing_at(model):
+        to = field.target_field
+        if to.unique and not to.primary_key:
+            table = field.model._meta.db_table
+            key, _ = key_of(model._meta.db_table, unique_name(to), _text(field))
+            yield KeyReferrer(f"{table}_{field.column}_fk", table, _text(field), key, _text(to))
+
+
+def _pointing_at(model: Any) -> Iterator[Any]:
+    """Yield the foreign keys of versioned models that demand that the object of ``model`` exists."""
     for relation in model._meta.get_fields(include_hidden=True):
         if not (relation.auto_created and not relation.concrete and (relation.one_to_many or relation.one_to_one)):
             continue
         field = relation.field
         if not is_versioned(field.model) or field.remote_field.model._meta.concrete_model is not model:
             continue
-        if field in _constrained(field.model) and field.target_field.primary_key:
-            table = field.model._meta.db_table
-            yield Referrer(f"{table}_{field.column}_fk", table, _text(field))
+        if field in _constrained(field.model):
+            yield field
+
+
+def unique_name(field: Any) -> str:
+    """Return the name of the constraint of a unique field."""
+    return f"{field.model._meta.db_table}_{field.column}_key"
 
 
 def _constrained(model: Any) -> list[Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.exceptions import FieldError
 from django.db import models, transaction
-from django.db.models.expressions import ExpressionWrapper
+from django.db.models.expressions import ColPairs, ExpressionWrapper
 from django.db.models.sql import UpdateQuery
 from psycopg.types.json import Jsonb
 
@@ -57,6 +57,11 @@ def check_update(query: Any, values: Mapping[str, Any]) -> dict[Any, Any]:
     checking = query.chain(UpdateQuery)
     checking.add_update_values(values)
     for field, _, value in checking.values:
+        if isinstance(value, ColPairs):
+            raise FieldError(
+                "Composite primary keys expressions are not allowed in this query "
+                f"({field.name}={values[field.name]!r})."
+            )
         for kind, has in (
             ("Aggregate functions", "contains_aggregate"),
             ("Window expressions", "contains_over_clause"),
