@@ -109,6 +109,14 @@ class VersionedQuerySet(models.QuerySet[Any]):
     _insert.alters_data = True
     _insert.queryset_only = False
 
+    def create(self, **kwargs: Any) -> Any:
+        """See Django's."""
+        if is_versioned(self.model):
+            self._check_present()
+        return super().create(**kwargs)
+
+    create.alters_data = True
+
     _flushes_at_once = False  # whether the end of the method that runs is the end of the transaction
 
     def bulk_create(

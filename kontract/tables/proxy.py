@@ -15,6 +15,7 @@ from kontract.mvcc.history import Version, read_history
 from kontract.mvcc.reading import Row, read, remember_taken
 from kontract.mvcc.snapshot import AsOf, Moment, as_of
 from kontract.mvcc.steps import take_step
+from kontract.mvcc.transaction import run_transaction
 from kontract.mvcc.unit import Unit
 from kontract.mvcc.units import collect, find_unit, run_now, write_now
 from kontract.mvcc.writes import Table, Write
@@ -276,6 +277,8 @@ class TableProxy:
 
     def _take(self, *, last: bool) -> Document | None:
         place, connection, unit = self._writing()
+        if unit is None and place.resolve(connection).rules is not None:  # to see to them takes more than one statement
+            return run_transaction(lambda: self._take(last=last), using=connection.alias)[0]
         if unit is None:
             return self._now(place, connection, lambda table: _take_now(connection, table, last=last))
         first: Document | None = TableQuery(place).order_by("-_order" if last else "_order").first()
