@@ -170,8 +170,9 @@ def reference_checks(changed: Mapping[Table, tuple[list[str], list[str]]]) -> It
         if table.rules is not None and table.rules.key_referrers:
             params = {"ns": table.ns, "ptr": table.ptr, "ids": as_array([*written, *deleted])}
             yield Statement(check_key_referrers(table.rules), params)
-        if table.rules is not None and table.rules.referrers and deleted:
-            yield Statement(check_referrers(table.rules), {"ns": table.ns, "ptr": table.ptr, "ids": as_array(deleted)})
+        check = check_referrers(table.rules, table.referring) if table.rules is not None and deleted else None
+        if check is not None:
+            yield Statement(check, {"ns": table.ns, "ptr": table.ptr, "ids": as_array(deleted)})
 
 
 def _by_table(writes: Iterable[Write]) -> dict[Table, list[Write]]:

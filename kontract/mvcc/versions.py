@@ -188,13 +188,16 @@ ORDER BY s._txid DESC
 
 # --- The clock -------------------------------------------------------------------------------------------------------
 
-# It also keeps the planner from scanning: a plan made while a table is small is kept when it has grown.
+# It also keeps the planner from scanning, as a plan made while a table is small is kept when it has grown, and from
+# planning prepared statements anew, which takes longer than running them.
 LOCK: Final = f"""
 SELECT set_config('lock_timeout', %(timeout)s, true) || set_config('enable_seqscan', 'off', true),
-  pg_advisory_xact_lock({CLOCK_KEY}, %(ns)s)
+  set_config('plan_cache_mode', 'force_generic_plan', true), pg_advisory_xact_lock({CLOCK_KEY}, %(ns)s)
 """
 LOCK_ASYNCHRONOUS: Final = LOCK.replace("SELECT ", "SELECT set_config('synchronous_commit', 'off', true) || ", 1)
-UNSET: Final = "SET LOCAL lock_timeout TO DEFAULT; SET LOCAL enable_seqscan TO DEFAULT"
+UNSET: Final = (
+    "SET LOCAL lock_timeout TO DEFAULT; SET LOCAL enable_seqscan TO DEFAULT; SET LOCAL plan_cache_mode TO DEFAULT"
+)
 # A synchronous commit flushes everything before it, so that waiting writers share one.
 WAIT_FOR_FLUSH: Final = "SELECT pg_logical_emit_message(true, 'kontract', '')"
 BACKEND_PID: Final = "SELECT pg_backend_pid()"
@@ -456,20 +459,20 @@ WHERE {sql.replace("{row}", "d")} IS NOT NULL AND t.there IS NULL"""
     )
 
 
-def check_referrers(referrers: Sequence[tuple[str, str, str]]) -> str:
+def check_referrers(referrers: Sequence[tuple[str, int, str]]) -> str:
     """Return the statement that fails where a document is gone that others refer to.
 
-    ``referrers`` are name, table, and SQL for the key that the table's documents refer to.
+    ``referrers`` are name, ptr of the table, in which it may have an index, and SQL for the key that it refers to.
     """
     return _fail_on(
         f"""SELECT {_text(name)}, r.id FROM storage r
-WHERE r.ns = %(ns)s AND r.ptr = {_ptr_of(table)} AND r._deleted_txid IS NULL
+WHERE r.ns = %(ns)s AND r.ptr = {ptr} AND r._deleted_txid IS NULL
   AND {sql.replace("{row}", "r")} = ANY(%(ids)s::text[])
   AND NOT EXISTS (
     SELECT FROM storage p
     WHERE p.ns = %(ns)s AND p.ptr = %(ptr)s AND p._deleted_txid IS NULL AND p.id = {sql.replace("{row}", "r")}
   )"""
-        for name, table, sql in referrers
+        for name, ptr, sql in referrers
     )
 
 

@@ -24,6 +24,7 @@ class Table:
     name: str
     options: TableOptions = field(default_factory=TableOptions)
     rules: Rules | None = None
+    referring: tuple[int | None, ...] = ()  # ptrs of the tables that ``rules.referrers`` are about
 
 
 class Write(NamedTuple):

@@ -67,7 +67,14 @@ def _look_up(connection: BaseDatabaseWrapper, ns: int, name: str) -> Table | Non
 
 def _as_table(connection: BaseDatabaseWrapper, ns: int, name: str, entry: dict[str, Any]) -> Table:
     options = TableOptions(versioned=entry["versioned"], retention_days=entry.get("retention_days"))
-    return Table(ns=ns, ptr=entry["ptr"], name=name, options=options, rules=find_rules(connection, name))
+    rules = find_rules(connection, name)
+    referring = tuple(_ptr(connection, ns, referrer.table) for referrer in rules.referrers) if rules else ()
+    return Table(ns=ns, ptr=entry["ptr"], name=name, options=options, rules=rules, referring=referring)
+
+
+def _ptr(connection: BaseDatabaseWrapper, ns: int, name: str) -> int | None:
+    entry = _read_entry(connection, ns, catalog_id(name))
+    return None if entry is None else entry["ptr"]
 
 
 def _create_declared(connection: BaseDatabaseWrapper, ns: int, name: str) -> Table:
