@@ -53,7 +53,7 @@ class Update(Case):
 
     def operation(self, name: str, step: int) -> Callable[[], Any]:
         number = scatter(step, self.size)
-        contender, data = self.ledgers[name].contender, make_document(number, step)
+        contender, data = self.ledgers[name].contender, self.ledgers[name].make(number, step)
         return lambda: contender.update(number, data)
 
     def verify(self, name: str, step: int, result: Any) -> None:
@@ -65,7 +65,7 @@ class Insert(Case):
     title = "one insert"
 
     def operation(self, name: str, step: int) -> Callable[[], Any]:
-        contender, data = self.ledgers[name].contender, make_document(self.size + step)
+        contender, data = self.ledgers[name].contender, self.ledgers[name].make(self.size + step)
         return lambda: contender.insert(data)
 
     def verify(self, name: str, step: int, result: Any) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 from typing import Any, LiteralString
 
 import pgtrigger
@@ -20,7 +21,7 @@ def fresh_database(*, keep: bool = False) -> Iterator[None]:
     connection.close()
     _administer(admin, "DROP DATABASE IF EXISTS {} WITH (FORCE)")
     _administer(admin, "CREATE DATABASE {}")
-    connection.settings_dict["NAME"] = NAME
+    name, connection.settings_dict["NAME"] = connection.settings_dict["NAME"], NAME
     call_command("migrate", verbosity=0)
     call_command("migrate", run_syncdb=True, verbosity=0)  # the contenders' own, which refer to migrated ones
     pgtrigger.install()
@@ -29,8 +30,14 @@ def fresh_database(*, keep: bool = False) -> Iterator[None]:
         yield
     finally:
         connection.close()
+        connection.settings_dict["NAME"] = name
         if not keep:
             _administer(admin, "DROP DATABASE {} WITH (FORCE)")
+
+
+def build_indexes() -> None:
+    """Build the indexes that versioned models ask for."""
+    call_command("kontract_migrate", stdout=StringIO())
 
 
 def settle() -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 
 from benchmarks.contenders import Contender
-from benchmarks.documents import make_document
+from benchmarks.documents import Make, make_document
 
 SAMPLE = 25  # documents whose last value and number of versions are looked at
 
@@ -22,15 +22,16 @@ def expect(actual: object, wanted: object, what: str) -> None:
 class Ledger:
     """The documents that one contender was given, and how often each was written."""
 
-    def __init__(self, contender: Contender) -> None:
+    def __init__(self, contender: Contender, make: Make = make_document) -> None:
         self.contender = contender
+        self.make = make
         self.count = 0
         self.written: Counter[int] = Counter()
         self.ages: dict[int, int] = {}
 
     def load(self, count: int) -> None:
-        """Load ``count`` documents."""
-        self.contender.load([make_document(number) for number in range(1, count + 1)])
+        """Load ``count`` more documents."""
+        self.contender.load([self.make(number) for number in range(self.count + 1, self.count + count + 1)])
         self.added(count)
 
     def added(self, count: int) -> None:

@@ -41,7 +41,7 @@ def draw(results: Results, path: Path) -> None:
     """Write the plot; the name's end says in which format."""
     matplotlib.use("Agg")
     with pyplot.rc_context(STYLE):
-        height = 1.9 + 0.36 * len(results.cases)
+        height = 1.9 + 0.36 * (len(results.cases) + len(results.models))
         figure = pyplot.figure(figsize=(10.5, height), layout="constrained")
         grid = figure.add_gridspec(2, 2, width_ratios=(2.1, 1))
         _draw_cases(figure.add_subplot(grid[:, 0]), results)
@@ -54,7 +54,7 @@ def draw(results: Results, path: Path) -> None:
 
 def _draw_cases(axes: Any, results: Results) -> None:
     """Draw a row for each case: to the right of 1 is slower than kontract."""
-    rows = list(results.cases.values())
+    rows = [*results.cases.values(), *results.models.values()]
     for number, (name, (color, mark, label)) in enumerate(LOOKS.items()):
         points = [(y, ratio(case.times, name, "kontract")) for y, case in enumerate(rows) if name in case.times]
         shift = (number - (len(LOOKS) - 1) / 2) * 0.13
@@ -66,7 +66,7 @@ def _draw_cases(axes: Any, results: Results) -> None:
         )  # fmt: skip
     axes.axvline(1, color="black", linewidth=1)
     axes.set_xscale("log")
-    axes.set_yticks(range(len(rows)), [case.title for case in rows])
+    axes.set_yticks(range(len(rows)), [case.title.replace("`", "") for case in rows])
     axes.set_ylim(max(len(rows), 1) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     for y in range(0, len(rows), 2):

@@ -1,8 +1,9 @@
 """Results as text, as the documentation's page, and as its plot."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
+from benchmarks.documents import COUNTRIES
 from benchmarks.measure import ratio
 from benchmarks.plot import draw
 from benchmarks.results import Comparison, Results
@@ -35,6 +36,13 @@ and in parentheses the middle half of them.
 
 Plain Django and raw psycopg keep no versions: they show what keeping them costs.
 
+## Models compared
+
+The same code on a [versioned model](orm.md) and on others, in a database of their own: the time of the versioned model
+divided by that of each other. Reads of the packages' models are those of a plain one.
+
+{models}
+
 ## As tables grow
 
 A read's time divided by that of the same read in a table of {grown:,} documents with one version each. The past is read
@@ -61,17 +69,24 @@ in the middle of the history; a scan of it passes all versions that were replace
 - **The past** is read by txid in kontract and by time in the others; a change of a feed is the document's id.
 - **A bulk load** is `set_many()`, `bulk_create()`, `bulk_create_with_history()`, and `COPY` for raw psycopg.
   django-reversion has no such thing.
+- **Models** are books of twelve fields, three of them indexed, with a foreign key to their 1,000 authors and the same
+  primary key, a `BigAutoField`; {documents:,} of them to begin with. Only the base class differs, and what a package
+  asks for. The indexes of the versioned ones are those that `kontract_migrate` builds. `save()` writes all fields of an
+  object that was read before. Of `bulk_create()` only the storing is timed; with django-simple-history it is
+  `bulk_create_with_history()`, with django-reversion `add_to_revision()` of each object in one revision. A filter finds
+  ten books, the join the {joined:,} of 20 authors.
 - **Writers** are processes that write documents of their own, all at once, for the same time; counted is what all of
   them write together.
 
-`python -m benchmarks --help` lists the cases, which can be run one by one; `--quick` takes a minute and measures less.
+`python -m benchmarks --help` lists the cases, which can be run one by one (`models`: all of those about models);
+`--quick` takes a minute or two and measures less.
 """
 
 
 def print_comparison(comparison: Comparison) -> None:
     """Print one case as soon as it is measured."""
     cells = (f"{name} {ratio(comparison.times, 'kontract', name)}" for name in comparison.times if name != "kontract")
-    print(f"{comparison.title:32} {'   '.join(cells)}", flush=True)
+    print(f"{comparison.title:36} {'   '.join(cells)}", flush=True)
 
 
 def print_growth(comparison: Comparison) -> None:
@@ -95,18 +110,24 @@ def write_docs(results: Results, folder: Path) -> None:
         setting=results.setting,
         documents=results.documents,
         grown=_smallest(results),
-        cases=_table(_case_rows(results)),
+        joined=results.documents // len(COUNTRIES),
+        cases=_table(_case_rows(results.cases, CONTENDERS)),
+        models=_table(_case_rows(results.models, [c for c in CONTENDERS if _has(results.models, c)])),
         growth=_table(_growth_rows(results)),
         targets="\n".join(_targets(results)),
     )
     (folder / "benchmarks.md").write_text(page)
 
 
-def _case_rows(results: Results) -> Iterable[list[str]]:
-    yield ["kontract's time, divided by that of", *CONTENDERS.values()]
-    for comparison in results.cases.values():
+def _case_rows(cases: Mapping[str, Comparison], contenders: Collection[str]) -> Iterable[list[str]]:
+    yield ["kontract's time, divided by that of", *(CONTENDERS[name] for name in contenders)]
+    for comparison in cases.values():
         times = comparison.times
-        yield [comparison.title, *(str(ratio(times, "kontract", c)) if c in times else "" for c in CONTENDERS)]
+        yield [comparison.title, *(str(ratio(times, "kontract", c)) if c in times else "" for c in contenders)]
+
+
+def _has(cases: Mapping[str, Comparison], contender: str) -> bool:
+    return any(contender in comparison.times for comparison in cases.values())
 
 
 def _growth_rows(results: Results) -> Iterable[list[str]]:

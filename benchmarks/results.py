@@ -33,13 +33,14 @@ class Comparison:
 
 @dataclass(slots=True, kw_only=True)
 class Results:
-    """Everything that is reported."""
+    """Everything that is reported; ``cases`` are about documents, ``models`` about Django's models."""
 
     quick: bool
     documents: int
     setting: str
     cases: dict[str, Comparison] = field(default_factory=dict)
     growth: dict[str, Comparison] = field(default_factory=dict)
+    models: dict[str, Comparison] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         """Keep the results as JSON."""
@@ -49,8 +50,8 @@ class Results:
     def read(cls, path: Path) -> Self:
         """Return the results that ``write`` kept."""
         kept = json.loads(path.read_text())
-        for part in ("cases", "growth"):
-            kept[part] = {name: Comparison(**comparison) for name, comparison in kept[part].items()}
+        for part in ("cases", "growth", "models"):
+            kept[part] = {name: Comparison(**comparison) for name, comparison in kept.get(part, {}).items()}
         return cls(**kept)
 
 

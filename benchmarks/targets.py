@@ -29,6 +29,19 @@ TARGETS = (
     _against("get", "Django", 0.8, "`get()`, to `Model.objects.get()`"),
     _against("bulk", "Django", 1.5, "`set_many()`, to `bulk_create()`"),
     _against("writers_8", "simple-history", 1 / 1.5, "a write among 8 writing processes, to django-simple-history"),
+    _against("model_get", "Django", 1.15, "a versioned model's `get(pk=...)`, to a plain model's"),
+    _against("model_filter", "Django", 1.3, "its filter on an indexed text, to a plain model's"),
+    _against("model_filter_number", "Django", 1.3, "its filter on an indexed number, to a plain model's"),
+    _against("model_list", "Django", 1.2, "its list of 1,000, to a plain model's"),
+    _against("model_join", "Django", 1.5, "its join of two tables, to that of plain models"),
+    _against("model_save", "Django", 1.1, "its `save()`, to a plain model's"),
+    _against("model_bulk", "Django", 1.5, "its `bulk_create()`, to a plain model's"),
+    _against("model_aggregate", "Django", 4.0, "its sums and averages, to a plain model's"),
+    *(
+        _against(case, package, 0.5, f"its `{text}()`, to django-{package}")
+        for case, text in (("model_save", "save"), ("model_create", "create"), ("model_bulk", "bulk_create"))
+        for package in ("simple-history", "reversion")
+    ),
 )
 GROWTH_TARGETS = {
     "get": (1.2, "a live point read with 50 versions, to one with 1"),
@@ -38,9 +51,10 @@ GROWTH_TARGETS = {
 
 def judge(results: Results) -> Iterator[tuple[Target, Ratio]]:
     """Yield the targets that the results say something about, with what was found."""
+    cases = results.cases | results.models
     for target in TARGETS:
-        if target.case in results.cases:
-            yield target, ratio(results.cases[target.case].times, target.of, target.to)
+        if target.case in cases:
+            yield target, ratio(cases[target.case].times, target.of, target.to)
     for kind, (limit, text) in GROWTH_TARGETS.items():
         if kind in results.growth:
             times = results.growth[kind].times

@@ -29,7 +29,11 @@ class Django(Contender):
         self.held: dict[int, Any] = {}
 
     def load(self, documents: Sequence[Data]) -> None:
-        self.model.objects.bulk_create([self.model(**data) for data in documents])
+        self.store([self.model(**data) for data in documents])
+
+    def store(self, objs: Sequence[Any]) -> None:
+        """Insert many objects at once."""
+        self.model.objects.bulk_create(objs)
 
     def hold(self, numbers: Iterable[int]) -> None:
         self.held = self.model.objects.in_bulk(list(numbers))
@@ -118,8 +122,8 @@ class SimpleHistory(Recorded):
     def write(self) -> AbstractContextManager[Any]:
         return atomic()
 
-    def load(self, documents: Sequence[Data]) -> None:
-        bulk_create_with_history([self.model(**data) for data in documents], self.model)
+    def store(self, objs: Sequence[Any]) -> None:
+        bulk_create_with_history(objs, self.model)
 
     def history(self) -> "models.QuerySet[Any]":
         history: models.QuerySet[Any] = self.model.history.all()
@@ -144,9 +148,9 @@ class Reversion(Recorded):
     def write_together(self) -> AbstractContextManager[Any]:
         return self.write()
 
-    def load(self, documents: Sequence[Data]) -> None:
+    def store(self, objs: Sequence[Any]) -> None:
         with self.write():
-            for created in self.model.objects.bulk_create([self.model(**data) for data in documents]):
+            for created in self.model.objects.bulk_create(objs):
                 reversion.add_to_revision(created)
 
     def history(self) -> "models.QuerySet[Any]":

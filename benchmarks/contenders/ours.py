@@ -78,5 +78,10 @@ class Kontract(Contender):
         return len(self.table.history(str(number)))
 
     def total_versions(self) -> int:
-        (size,) = (size for size in vacuum.measure(connection, 0) if size.ptr == int(self.ptr))
-        return size.documents + size.versions
+        return count_versions(int(self.ptr))
+
+
+def count_versions(ptr: int) -> int:
+    """Return how many versions all documents of a logical table have."""
+    (size,) = (size for size in vacuum.measure(connection, 0) if size.ptr == ptr)
+    return size.documents + size.versions
