@@ -120,10 +120,11 @@ def check_references(rules: Rules) -> str:
 
 
 @functools.lru_cache(maxsize=4096)
-def check_referrers(rules: Rules, ptrs: tuple[int | None, ...]) -> str | None:
-    """See ``versions.check_referrers``; ``ptrs`` are those of the referring tables, None where there is none yet."""
-    there = [(r.name, ptr, r.sql) for r, ptr in zip(rules.referrers, ptrs, strict=True) if ptr is not None]
-    return versions.check_referrers(there) if there else None
+def check_referrers(rules: Rules, ptrs: tuple[int | None, ...]) -> str:
+    """See ``versions.check_referrers``; ``ptrs`` are those of the referring tables, None where it was not there yet."""
+    return versions.check_referrers(
+        [(r.name, r.table if ptr is None else ptr, r.sql) for r, ptr in zip(rules.referrers, ptrs, strict=True)]
+    )
 
 
 @functools.lru_cache(maxsize=4096)

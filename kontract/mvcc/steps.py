@@ -170,8 +170,8 @@ def reference_checks(changed: Mapping[Table, tuple[list[str], list[str]]]) -> It
         if table.rules is not None and table.rules.key_referrers:
             params = {"ns": table.ns, "ptr": table.ptr, "ids": as_array([*written, *deleted])}
             yield Statement(check_key_referrers(table.rules), params)
-        check = check_referrers(table.rules, table.referring) if table.rules is not None and deleted else None
-        if check is not None:
+        if table.rules is not None and table.rules.referrers and deleted:
+            check = check_referrers(table.rules, table.referring)
             yield Statement(check, {"ns": table.ns, "ptr": table.ptr, "ids": as_array(deleted)})
 
 

@@ -459,20 +459,21 @@ WHERE {sql.replace("{row}", "d")} IS NOT NULL AND t.there IS NULL"""
     )
 
 
-def check_referrers(referrers: Sequence[tuple[str, int, str]]) -> str:
+def check_referrers(referrers: Sequence[tuple[str, int | str, str]]) -> str:
     """Return the statement that fails where a document is gone that others refer to.
 
-    ``referrers`` are name, ptr of the table, in which it may have an index, and SQL for the key that it refers to.
+    ``referrers`` are name, table, and SQL for the key that it refers to.  The table is given by its ptr, so that an
+    index can serve, or by its name where it may be made only now.
     """
     return _fail_on(
         f"""SELECT {_text(name)}, r.id FROM storage r
-WHERE r.ns = %(ns)s AND r.ptr = {ptr} AND r._deleted_txid IS NULL
+WHERE r.ns = %(ns)s AND r.ptr = {_ptr_of(table) if isinstance(table, str) else table} AND r._deleted_txid IS NULL
   AND {sql.replace("{row}", "r")} = ANY(%(ids)s::text[])
   AND NOT EXISTS (
     SELECT FROM storage p
     WHERE p.ns = %(ns)s AND p.ptr = %(ptr)s AND p._deleted_txid IS NULL AND p.id = {sql.replace("{row}", "r")}
   )"""
-        for name, ptr, sql in referrers
+        for name, table, sql in referrers
     )
 
 

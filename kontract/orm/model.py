@@ -1,5 +1,6 @@
 """``VersionedModel``: a Django model whose instances are documents of a logical table."""
 
+import functools
 from typing import Any, ClassVar
 
 from django.apps import apps as global_apps
@@ -12,6 +13,7 @@ from django.utils.functional import cached_property
 
 from kontract.conf import TableOptions
 from kontract.exceptions import ReadOnlyError
+from kontract.orm.conforming import conform, make_id
 from kontract.orm.deletion import VersionedCollector, through_unit_of_work
 from kontract.orm.fields import AUTOMATIC, NumberField
 from kontract.orm.intermediary import make_intermediary
@@ -102,7 +104,13 @@ def _declare(model: Any) -> None:
     if opts.apps is not global_apps and opts.db_table in {m._meta.db_table for m in global_apps.get_models()}:
         return
     register(model)
-    declare(opts.db_table, TableOptions(), lambda connection: make_rules(model, connection))
+    declare(
+        opts.db_table,
+        TableOptions(),
+        lambda connection: make_rules(model, connection),
+        functools.partial(conform, model),
+        functools.partial(make_id, model),
+    )
 
 
 def _guard_deletion(model: Any, related: Any, *, field: Any) -> None:

@@ -10,27 +10,35 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kontract.conf import TableOptions
 from kontract.mvcc.rules import Rules
+from kontract.tables.ids import uuid7
 
 MakeRules = Callable[[BaseDatabaseWrapper], Rules | None]
+Conform = Callable[[BaseDatabaseWrapper, str, str, bool], str]
 
 
 class Declaration(NamedTuple):
-    """A logical table that code declares: how it is kept, and what makes its rules."""
+    """A logical table that code declares: how it is kept, what makes its rules, and what its documents look like."""
 
     options: TableOptions
     make_rules: MakeRules
+    conform: Conform
+    make_id: Callable[[], str]
 
 
 _declared: dict[str, Declaration] = {}
 _rules: dict[tuple[str, str], Rules | None] = {}  # by alias and table
 
 
-def declare(name: str, options: TableOptions, make_rules: MakeRules) -> None:
+def declare(
+    name: str, options: TableOptions, make_rules: MakeRules, conform: Conform, make_id: Callable[[], str]
+) -> None:
     """Declare a logical table, which then is created at its first use.
 
-    ``make_rules`` is called once for each connection, when the table is first resolved.
+    ``make_rules`` is called once for each connection, when the table is first resolved.  ``conform`` returns the JSON
+    text of a document, given its id and text, as the table is to hold it; the last argument says that it is only part
+    of one, to be merged.  ``make_id`` makes the id of a new document.
     """
-    _declared[name] = Declaration(options, make_rules)
+    _declared[name] = Declaration(options, make_rules, conform, make_id)
     forget_rules()
 
 
@@ -57,3 +65,18 @@ def find_rules(connection: BaseDatabaseWrapper, name: str) -> Rules | None:
 def forget_rules() -> None:
     """Make all rules anew when they are next asked for: a model that others refer to has changed."""
     _rules.clear()
+
+
+def conform(connection: BaseDatabaseWrapper, name: str, document_id: str, text: str, *, partial: bool = False) -> str:
+    """Return the JSON text of a document as the table ``name`` is to hold it.
+
+    Raises ``InvalidDocumentError`` and ``InvalidIdError`` where a model that the table belongs to could not read it.
+    """
+    declaration = _declared.get(name)
+    return text if declaration is None else declaration.conform(connection, document_id, text, partial)
+
+
+def make_id(name: str) -> str:
+    """Return an id for a new document of the table ``name``: a UUIDv7 unless a model has other keys."""
+    declaration = _declared.get(name)
+    return str(uuid7()) if declaration is None else declaration.make_id()

@@ -20,7 +20,7 @@ from kontract.mvcc.unit import Unit
 from kontract.mvcc.units import collect, find_unit, run_now, write_now
 from kontract.mvcc.writes import Table, Write
 from kontract.tables.documents import Document, check_id, encode
-from kontract.tables.ids import uuid7
+from kontract.tables.keys import conform, make_id
 from kontract.tables.place import Place
 from kontract.tables.query import TableQuery
 
@@ -128,8 +128,11 @@ class TableProxy:
         return await asynchronous.call(self.set_many, documents)
 
     def push(self, data: Mapping[str, Any]) -> Document:
-        """Write a new document, last in order, under an id made here (a UUIDv7); return it with its ``id``."""
-        return self.set(str(uuid7()), data)
+        """Write a new document, last in order, under an id made here; return it with its ``id``.
+
+        The id is a UUIDv7, or what the table's model has for keys.
+        """
+        return self.set(make_id(self._name), data)
 
     async def apush(self, data: Mapping[str, Any]) -> Document:
         """See push()."""
@@ -235,9 +238,10 @@ class TableProxy:
         """Collect documents, JSON texts by id, or write them now where no transaction is open."""
         place, connection, unit = self._writing()
         if unit is None:
-            return self._now(place, connection, lambda table: _only(write_now(connection, _sets(table, texts))))
-        for write in _sets(place.resolve(connection), texts):
-            collect(connection, unit, write)
+            return self._now(
+                place, connection, lambda table: _only(write_now(connection, _sets(connection, table, texts)))
+            )
+        collect(connection, unit, *_sets(connection, place.resolve(connection), texts))
         return _COLLECTED
 
     def _now(self, place: Place, connection: BaseDatabaseWrapper, run: Callable[[Table], T]) -> T:
@@ -250,6 +254,7 @@ class TableProxy:
         return place.look(connection, run)
 
     def _merge_now(self, connection: BaseDatabaseWrapper, table: Table, document_id: str, text: str) -> Document | None:
+        text = conform(connection, table.name, document_id, text, partial=True)
         outcome = _only(write_now(connection, [Write(table, document_id, "merge", text)]))
         if outcome.extra is None:
             return None
@@ -262,6 +267,7 @@ class TableProxy:
         row = read(connection, table, [document_id]).get(document_id)
         if row is None:
             return None
+        text = conform(connection, table.name, document_id, text, partial=True)
         merged = encode({**json.loads(row.data), **json.loads(text)})
         collect(connection, unit, Write(table, document_id, "set", merged, row.owner))
         return _as_document(document_id, Row(merged, None, row.owner))
@@ -292,8 +298,11 @@ class TableProxy:
         return DocumentNotFound(f"The table {self._name!r} has no document {document_id!r}.")
 
 
-def _sets(table: Table, texts: Mapping[str, str]) -> list[Write]:
-    return [Write(table, document_id, "set", text) for document_id, text in texts.items()]
+def _sets(connection: BaseDatabaseWrapper, table: Table, texts: Mapping[str, str]) -> list[Write]:
+    return [
+        Write(table, document_id, "set", conform(connection, table.name, document_id, text))
+        for document_id, text in texts.items()
+    ]
 
 
 def _only(outcomes: list[Outcome]) -> Outcome:

@@ -26,6 +26,7 @@ from kontract.mvcc.transaction import run_transaction
 from kontract.mvcc.units import collect, require_unit
 from kontract.mvcc.writes import Table, Write
 from kontract.tables.documents import Document, encode
+from kontract.tables.keys import conform
 from kontract.tables.place import Place
 
 T = TypeVar("T")
@@ -166,9 +167,11 @@ class TableQuery:
         Raises ``ConflictError`` in a transaction where another one changed any of them first; outside it runs again.
         """
         encode(changes)
+        connection = self._place.writing()
 
         def merge(table: Table, found: Document) -> Write:
-            return Write(table, found.id, "set", encode({**found, **changes}), found.owner)
+            text = conform(connection, table.name, found.id, encode({**found, **changes}))
+            return Write(table, found.id, "set", text, found.owner)
 
         return self._write(merge)
 

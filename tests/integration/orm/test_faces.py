@@ -49,7 +49,6 @@ REFUSED: dict[str, Any] = {
     "unique": lambda s: s["versioned_account"].set("9", account(9)),
     "unique in an update": lambda s: s["versioned_account"].update("2", {"email": "a@x"}),
     "unique in set_many": lambda s: s["versioned_account"].set_many({"8": account(8, "n"), "9": account(9, "n")}),
-    "unique in push": lambda s: s["versioned_account"].push(account(9)),
     "unique in a query's update": lambda s: s["versioned_account"].query(email="b@x").update({"email": "a@x"}),
     "check": lambda s: s["versioned_booking"].set("1", {"name": "x", "start": 2, "end": 1, "active": True}),
     "foreign key": lambda s: s["versioned_book"].set("1", {"title": "x", "publisher_id": "nobody"}),
