@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.contrib.postgres import aggregates as postgres
 from django.core.exceptions import FieldError
+from django.db import models
 from django.db.models import (
     Avg,
     Count,
@@ -29,6 +30,8 @@ from django.db.models.functions import Coalesce, TruncYear
 
 from tests.twins.compare import Both, Models
 
+# Django 6 has it for every database, and only there without a warning.
+STRING_AGG: Any = getattr(models, "StringAgg", None) or postgres.StringAgg
 pytestmark = pytest.mark.more_privilege
 
 AGGREGATES: dict[str, Any] = {
@@ -46,7 +49,7 @@ AGGREGATES: dict[str, Any] = {
     "BoolAnd": [postgres.BoolAnd(Q(pages__gt=0))],
     "BoolOr": [postgres.BoolOr(Q(pages__gt=700))],
     "JSONBAgg": [postgres.JSONBAgg("data", order_by="id")],
-    "StringAgg": [postgres.StringAgg("title", ", ", order_by="id")],
+    "StringAgg": [STRING_AGG("title", Value(", "), order_by="id")],
     "Corr": [postgres.Corr("pages", "id")],
     "CovarPop": [postgres.CovarPop("pages", "id")],
     "RegrAvgX": [postgres.RegrAvgX("pages", "id")],
