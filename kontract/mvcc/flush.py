@@ -21,6 +21,7 @@ from kontract.conf import get_settings
 from kontract.exceptions import ConflictError
 from kontract.mvcc import clock, versions
 from kontract.mvcc.connections import get_raw, is_idle
+from kontract.mvcc.elsewhere import check_present, deletions
 from kontract.mvcc.errors import translated
 from kontract.mvcc.prepared import compose
 from kontract.mvcc.steps import Step, finish_step, in_place_step, write_one_step, write_step
@@ -51,8 +52,14 @@ def flush(connection: BaseDatabaseWrapper, unit: Unit, *, commit: bool) -> list[
     if unit.seen:
         for ns, writes in unit.by_namespace().items():
             _check_seen(connection, unit, ns, writes)
+    older = unit.isolation == "snapshot" and not is_idle(connection)  # the snapshot is, than what others have committed
+    gone = deletions(unit) if older else {}
     steps = list(_final_steps(connection, unit))
-    outcomes = run_steps(connection, steps, commit=commit)
+    outcomes = run_steps(connection, steps, commit=commit and not gone)
+    if gone:
+        check_present(connection, unit, gone)
+        with connection.cursor() as cursor:
+            cursor.execute(versions.SYNCHRONOUS)  # what commits now does not wait for the flush outside the clock
     for step, outcome in zip(steps, outcomes, strict=True):
         if outcome.txid:
             unit.committed[step.ns] = outcome.txid

@@ -195,6 +195,7 @@ SELECT set_config('lock_timeout', %(timeout)s, true) || set_config('enable_seqsc
   set_config('plan_cache_mode', 'force_generic_plan', true), pg_advisory_xact_lock({CLOCK_KEY}, %(ns)s)
 """
 LOCK_ASYNCHRONOUS: Final = LOCK.replace("SELECT ", "SELECT set_config('synchronous_commit', 'off', true) || ", 1)
+SYNCHRONOUS: Final = "SET LOCAL synchronous_commit TO DEFAULT"
 UNSET: Final = (
     "SET LOCAL lock_timeout TO DEFAULT; SET LOCAL enable_seqscan TO DEFAULT; SET LOCAL plan_cache_mode TO DEFAULT"
 )
@@ -488,6 +489,13 @@ def key_of(table: str, constraint: str, sql: str) -> tuple[str, str]:
     key = f"jsonb_build_array({sql})::text"
     found = f"CASE WHEN {sql} IS NOT NULL THEN {_ptr_of(table)}::text || {_text(f'/{constraint}/')} || "
     return f"({found}{_HASHED.format(key=key)} END)", _KEY_ROW
+
+
+def find_referring(table: int | str, sql: str) -> str:
+    """Return the query for a document of ``table`` (ptr or name), not among ``own``, that refers to one of ``ids``."""
+    ptr = _ptr_of(table) if isinstance(table, str) else table
+    return f"""SELECT r.id FROM storage r WHERE r.ns = %(ns)s AND r.ptr = {ptr} AND r._deleted_txid IS NULL
+  AND {sql.replace("{row}", "r")} = ANY(%(ids)s::text[]) AND r.id <> ALL(%(own)s::text[]) LIMIT 1"""
 
 
 def check_key_referrers(referrers: Sequence[tuple[str, str, str, str, str]]) -> str:
