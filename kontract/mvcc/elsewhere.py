@@ -39,7 +39,11 @@ def check_present(connection: BaseDatabaseWrapper, unit: Unit, deleted: dict[Tab
     try:
         for table, ids in deleted.items():
             for referrer, ptr in _referrers(table):
-                params = {"ns": table.ns, "ids": as_array(ids), "own": as_array(_own_ids(unit, table.ns, referrer.table))}
+                params = {
+                    "ns": table.ns,
+                    "ids": as_array(ids),
+                    "own": as_array(_own_ids(unit, table.ns, referrer.table)),
+                }
                 if fetch_all(other, versions.find_referring(ptr or referrer.table, referrer.sql), params):
                     raise ConflictError(
                         f"Another transaction has referred to a document of {table.name!r} that this one deletes, in "

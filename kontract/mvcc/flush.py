@@ -52,7 +52,7 @@ def flush(connection: BaseDatabaseWrapper, unit: Unit, *, commit: bool) -> list[
     if unit.seen:
         for ns, writes in unit.by_namespace().items():
             _check_seen(connection, unit, ns, writes)
-    older = unit.isolation == "snapshot" and not is_idle(connection)  # the snapshot is, than what others have committed
+    older = unit.isolation != "joined" and not is_idle(connection)  # the snapshot is, than what others have committed
     gone = deletions(unit) if older else {}
     steps = list(_final_steps(connection, unit))
     outcomes = run_steps(connection, steps, commit=commit and not gone)

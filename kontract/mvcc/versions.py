@@ -419,13 +419,17 @@ def verify(keys: Mapping[str, str], checks: Mapping[str, str]) -> str:
 FROM ({violations(keys, checks)}) v"""
 
 
+KEY_ROW = f"SELECT FROM storage k WHERE k.ns = %(ns)s AND k.ptr = {KEYS} AND k._deleted_txid IS NULL AND k.id"
+_LIVE_ROWS = "SELECT FROM storage p WHERE p.ns = %(ns)s AND p.ptr = {ptr} AND p._deleted_txid IS NULL AND p.id"
+
+
 def hold_references(references: Sequence[tuple[str, str, str]]) -> tuple[str, ...]:
     """Return the statements that, under an older snapshot, fail where a document referred to has changed since."""
     return tuple(
-        f"""SELECT FROM storage p WHERE p.ns = %(ns)s AND p.ptr = {_ptr_of(target)} AND p._deleted_txid IS NULL
-  AND p.id IN (SELECT {sql.replace("{row}", "w")} FROM {_BATCH} WHERE w.ptr = %(ptr)s AND w.op <> 'delete') FOR SHARE"""
+        f"""{_LIVE_ROWS.format(ptr=_ptr_of(target)) if target != KEY_ROW else KEY_ROW}
+  IN (SELECT {sql.replace("{row}", "w")} FROM {_BATCH} WHERE w.ptr = %(ptr)s AND w.op <> 'delete') FOR SHARE"""
         for _, sql, target in references
-        if not target.startswith("SELECT")
+        if target == KEY_ROW or not target.startswith("SELECT")
     )
 
 
@@ -478,9 +482,6 @@ WHERE r.ns = %(ns)s AND r.ptr = {_ptr_of(table) if isinstance(table, str) else t
     )
 
 
-_KEY_ROW = f"SELECT FROM storage k WHERE k.ns = %(ns)s AND k.ptr = {KEYS} AND k._deleted_txid IS NULL AND k.id"
-
-
 def key_of(table: str, constraint: str, sql: str) -> tuple[str, str]:
     """Return what a reference to a unique value of ``table`` is: SQL for the key row's id, and the query for the row.
 
@@ -488,7 +489,7 @@ def key_of(table: str, constraint: str, sql: str) -> tuple[str, str]:
     """
     key = f"jsonb_build_array({sql})::text"
     found = f"CASE WHEN {sql} IS NOT NULL THEN {_ptr_of(table)}::text || {_text(f'/{constraint}/')} || "
-    return f"({found}{_HASHED.format(key=key)} END)", _KEY_ROW
+    return f"({found}{_HASHED.format(key=key)} END)", KEY_ROW
 
 
 def find_referring(table: int | str, sql: str) -> str:
@@ -511,7 +512,7 @@ WHERE r.ns = %(ns)s AND r.ptr = {_ptr_of(table)} AND r._deleted_txid IS NULL
     SELECT {value.replace("{row}", "h")} FROM storage h
     WHERE h.ns = %(ns)s AND h.ptr = -%(ptr)s AND h._deleted_txid IS NOT NULL AND h.id = ANY(%(ids)s::text[])
   )
-  AND NOT EXISTS ({_KEY_ROW} = {key.replace("{row}", "r")})"""
+  AND NOT EXISTS ({KEY_ROW} = {key.replace("{row}", "r")})"""
         for name, table, sql, key, value in referrers
     )
 

@@ -90,3 +90,14 @@ def test_however_many_steps_the_flush_takes(limit: int, settings: Any) -> None:
         with pytest.raises(ConflictError):
             one.commit()
     assert Product.objects.get().category == category
+
+
+def test_a_serializable_block_is_no_exception() -> None:
+    category = Category.objects.create(name="Chairs")
+    with Actor() as one, Actor() as two:
+        one.begin("serializable")
+        one.do(lambda: Category.objects.get(name="Chairs").delete())
+        two.do(lambda: sell(category))
+        with pytest.raises(ConflictError):
+            one.commit()
+    assert Product.objects.get().category == category
