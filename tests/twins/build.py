@@ -1,5 +1,6 @@
 """Making the two models of a shape."""
 
+import sys
 from typing import Any
 
 from tests.twins.shapes import constraints, deletion, fields, keys, library, places, work
@@ -21,7 +22,9 @@ def build(module: str, *base: Any) -> None:
 
     def make(shape: Any, *parents: Any, **attributes: Any) -> Any:
         metaclass = type(parents[0]) if parents else type(shape)
-        return metaclass(shape.__name__, (shape, *parents), {"__module__": module, **attributes})
+        model = metaclass(shape.__name__, (shape, *parents), {"__module__": module, **attributes})
+        setattr(sys.modules[module], shape.__name__, model)  # where pickle looks for it
+        return model
 
     for shape in SHAPES:
         make(shape, *base)
