@@ -1,0 +1,1 @@
+"""The app that the guide to models, docs/orm.md, builds."""
