@@ -485,10 +485,11 @@ WHERE r.ns = %(ns)s AND r.ptr = {_ptr_of(table) if isinstance(table, str) else t
 def key_of(table: str, constraint: str, sql: str) -> tuple[str, str]:
     """Return what a reference to a unique value of ``table`` is: SQL for the key row's id, and the query for the row.
 
-    ``sql`` is the value's text; it is that of a constraint on one field.
+    ``sql`` is the value's text; it is that of a constraint on one field.  A table that is not there yet has no row.
     """
     key = f"jsonb_build_array({sql})::text"
-    found = f"CASE WHEN {sql} IS NOT NULL THEN {_ptr_of(table)}::text || {_text(f'/{constraint}/')} || "
+    ptr = f"coalesce({_ptr_of(table)}::text, '')"
+    found = f"CASE WHEN {sql} IS NOT NULL THEN {ptr} || {_text(f'/{constraint}/')} || "
     return f"({found}{_HASHED.format(key=key)} END)", KEY_ROW
 
 

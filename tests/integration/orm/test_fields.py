@@ -113,6 +113,7 @@ REFUSED = [
     ("char", "x" * 21, DataError),
     ("slug", "x" * 51, DataError),
     ("small", 32768, DataError),
+    ("integer", 1 << 31, DataError),
     ("integer", "x", ValueError),
     ("big", 1 << 63, DataError),
     ("positive", -1, IntegrityError),

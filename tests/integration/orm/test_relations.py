@@ -180,6 +180,28 @@ def test_a_foreign_key_to_another_field_than_the_key(both: Both) -> None:
     both(write)
 
 
+@pytest.mark.parametrize("others", [True, False])
+def test_a_foreign_key_to_another_field_demands_that_it_exists(both: Both, others: bool) -> None:
+    def refer(m: Models) -> Any:
+        if others:
+            m.Country.objects.create(id=1, code="NO")
+        with pytest.raises(IntegrityError):
+            m.City.objects.create(id=1, country_id="XX")
+        return m.City.objects.count()
+
+    both(refer)
+
+
+def test_what_a_foreign_key_refers_to_cannot_change_its_value(both: Both) -> None:
+    def change(m: Models) -> Any:
+        m.City.objects.create(id=1, country=m.Country.objects.create(id=1, code="NO"))
+        with pytest.raises(IntegrityError):
+            m.Country.objects.update(code="SE")
+        return m.Country.objects.get().code
+
+    both(change)
+
+
 def test_ordinary_objects_are_referred_to(both: Both) -> None:
     def write(m: Models) -> Any:
         Group.objects.all().delete()
