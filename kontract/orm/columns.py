@@ -142,6 +142,8 @@ def encode(value: Any) -> str:
     """Return JSON text of a value that a field has prepared for the database."""
     if value is None:
         return "null"
+    if (encode_exactly := _BY_TYPE.get(type(value))) is not None:
+        return encode_exactly(value)
     for kind, encode_kind in _ENCODERS:
         if isinstance(value, kind):
             return encode_kind(value)
@@ -197,12 +199,19 @@ _ENCODERS: Final[tuple[tuple[Any, Encode], ...]] = (
 )
 
 
+_BY_TYPE: Final[dict[type, Encode]] = {
+    kind: encode_kind for kinds, encode_kind in _ENCODERS for kind in (kinds if isinstance(kinds, tuple) else (kinds,))
+}
+
+
 def as_text(json_text: str) -> str:
     """Return the text that ``->>`` gives for a JSON scalar: a key's, as the id of a document."""
-    if json_text.startswith('"'):
-        text: str = json.loads(json_text)
-        return text
-    return json_text
+    if not json_text.startswith('"'):
+        return json_text
+    if "\\" not in json_text:
+        return json_text[1:-1]
+    text: str = json.loads(json_text)
+    return text
 
 
 # --- From JSON to SQL ------------------------------------------------------------------------------------------------

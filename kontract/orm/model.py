@@ -7,9 +7,7 @@ from django.apps import apps as global_apps
 from django.db import connections, models, router
 from django.db.models.base import ModelBase
 from django.db.models.fields.related import lazy_related_operation
-from django.db.models.fields.related_descriptors import ManyToManyDescriptor, create_forward_many_to_many_manager
 from django.db.models.manager import BaseManager
-from django.utils.functional import cached_property
 
 from kontract.conf import TableOptions
 from kontract.exceptions import ReadOnlyError
@@ -17,8 +15,9 @@ from kontract.orm.conforming import conform, make_id
 from kontract.orm.deletion import VersionedCollector, through_unit_of_work
 from kontract.orm.fields import AUTOMATIC, NumberField
 from kontract.orm.intermediary import make_intermediary
-from kontract.orm.manager import VersionedManager, as_versioned, versioned_class
+from kontract.orm.manager import VersionedManager, as_versioned
 from kontract.orm.past import Past
+from kontract.orm.related import adopt
 from kontract.orm.rules import make_rules
 from kontract.orm.source import is_versioned, register
 from kontract.orm.writing import merge_one, prepare
@@ -38,8 +37,8 @@ class VersionedModelBase(ModelBase):
         elif isinstance(value, BaseManager):
             value = as_versioned(value)
         super().add_to_class(name, value)
-        if isinstance(value, models.ManyToManyField) and isinstance(getattr(cls, name, None), ManyToManyDescriptor):
-            setattr(cls, name, VersionedManyToManyDescriptor(value.remote_field, reverse=False))
+        if isinstance(value, models.ManyToManyField):
+            adopt(cls, name, value)
 
     @property
     def _base_manager(cls) -> Any:
@@ -80,16 +79,6 @@ def _adopt_managers(model: Any) -> None:
             adopted = as_versioned(manager)
             adopted._set_creation_counter()
             model.add_to_class(manager.name, adopted)
-
-
-class VersionedManyToManyDescriptor(ManyToManyDescriptor):
-    """Gives the objects on the other side, through a logical table also where they are ordinary."""
-
-    @cached_property
-    def related_manager_cls(self) -> Any:
-        """The class of the manager of the related objects."""
-        kind = versioned_class(self.rel.model._default_manager.__class__)
-        return create_forward_many_to_many_manager(kind, self.rel, reverse=False)
 
 
 def _needs_intermediary(model: Any, field: Any) -> bool:

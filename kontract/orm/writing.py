@@ -3,6 +3,7 @@
 Everything goes through the unit of work, as the writes of ``env.storage`` do.
 """
 
+import functools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from kontract.mvcc.transaction import run_transaction
 from kontract.mvcc.unit import Unit
 from kontract.mvcc.units import collect, find_unit, require_unit, run_now, write_now
 from kontract.mvcc.writes import Table, Write
-from kontract.orm.columns import as_text, encoder
+from kontract.orm.columns import Encode, as_text, encoder
 from kontract.orm.numbers import numbers
 from kontract.orm.source import table_of
 from kontract.tables.documents import check_id, check_text
@@ -61,7 +62,7 @@ class Parts(NamedTuple):
 
     def as_json(self) -> str:
         """Return the JSON text of a document of these parts alone."""
-        return check_text("{" + ",".join(f"{quote(column)}:{text}" for column, text in self.present.items()) + "}")
+        return _join(self.present)
 
     def merged_into(self, data: str) -> str:
         """Return the JSON text of a document with these parts replaced."""
@@ -71,6 +72,12 @@ class Parts(NamedTuple):
         return Parts(kept | self.present, ()).as_json()
 
 
+def _join(texts: Mapping[str, str]) -> str:
+    """Return the JSON text of a document with these members."""
+    return check_text("{" + ",".join([f"{_quoted(name)}:{text}" for name, text in texts.items()]) + "}")
+
+
+_quoted = functools.lru_cache(maxsize=4096)(quote)
 _decoder = json.JSONDecoder()
 _SPACE = re.compile(r"[\s,:]*")
 
@@ -126,17 +133,43 @@ def _check_null(field: Any, value: Any) -> None:
 # --- Inserting -------------------------------------------------------------------------------------------------------
 
 
+class Column(NamedTuple):
+    """What inserting needs to know of a field, looked up once for many objects."""
+
+    field: Any
+    attname: str
+    name: str
+    encode: Encode
+    leaves_out_null: bool  # NULL is the absence of the key: JSON's null is a value; or it is a key to be made
+
+    @classmethod
+    def of(cls, field: Any) -> "Column":
+        """Return what is known of ``field``."""
+        makes_key = field.primary_key and field is field.model._meta.auto_field
+        absent = makes_key or field.get_internal_type() == "JSONField"
+        return cls(field, field.attname, field.column, encoder(field), absent)
+
+    def put(self, texts: dict[str, str], value: Any) -> None:
+        """Add a prepared value to the texts of a document."""
+        if value is None:
+            if not (self.leaves_out_null and (self.field.null or self.field.primary_key)):
+                _check_null(self.field, value)
+            if self.leaves_out_null:
+                return
+        texts[self.name] = self.encode(value)
+
+
 class Inserter:
     """Makes the documents of new instances."""
 
     def __init__(self, model: Any, fields: Sequence[Any], objs: Sequence[Any], *, raw: bool, using: str) -> None:
         self.model = model
-        self.fields = [field for field in fields if not field.generated]
         self.objs = objs
+        self.raw = raw
         self.connection = open_for_writing(using)
-        query = InsertQuery(model)
-        query.insert_values(self.fields, objs, raw=raw)
-        self.compiler = query.get_compiler(using)
+        self.columns = [Column.of(field) for field in fields if not field.generated]
+        self.keys = [field.column for field in model._meta.pk_fields]
+        self.compiler = InsertQuery(model).get_compiler(using)
         self.makes_keys = model._meta.auto_field is model._meta.pk and not any(obj._is_pk_set() for obj in objs)
         self.returned: dict[int, dict[Any, Any]] = {}  # by the object's position, what the database would have made
 
@@ -145,30 +178,36 @@ class Inserter:
         return [self._write(table, position, obj) for position, obj in enumerate(self.objs)]
 
     def _write(self, table: Table, position: int, obj: Any) -> Write:
-        pk, keys = self.model._meta.pk, self.model._meta.pk_fields
-        values = self._values(position, obj)
-        if values.get(pk) is None and pk is self.model._meta.auto_field:
-            values[pk] = numbers.draw()
-            self.returned.setdefault(position, {})[pk] = from_database(pk, values[pk], self.connection)
-        id_ = _id_of(keys, [values.get(field) for field in keys])
-        values.pop(pk, None)
-        return Write(table, id_, "insert", Parts.of(values.items()).as_json())
+        texts = self._texts(position, obj)
+        pk = self.model._meta.pk
+        if pk is self.model._meta.auto_field and pk.column not in texts:
+            number = numbers.draw()
+            texts[pk.column] = f"{number}"
+            self.returned.setdefault(position, {})[pk] = from_database(pk, number, self.connection)
+        id_ = join_key([texts[column] for column in self.keys])
+        texts.pop(pk.column, None)
+        return Write(table, id_, "insert", _join(texts))
 
-    def _values(self, position: int, obj: Any) -> dict[Any, Any]:
-        values = {}
+    def _texts(self, position: int, obj: Any) -> dict[str, str]:
+        """Return the JSON texts of an object's fields by column, without those that are to be absent."""
+        texts: dict[str, str] = {}
         computed = {}
-        for field in self.fields:
-            value = self.compiler.prepare_value(field, self.compiler.pre_save_val(field, obj))
-            if hasattr(value, "as_sql"):
-                computed[field] = value
+        for column in self.columns:
+            value = getattr(obj, column.attname) if self.raw else column.field.pre_save(obj, True)
+            if hasattr(value, "resolve_expression"):
+                value = self.compiler.prepare_value(column.field, value)
             else:
-                values[field] = value
+                value = column.field.get_db_prep_save(value, self.connection)
+            if hasattr(value, "as_sql"):
+                computed[column.field] = value
+            else:
+                column.put(texts, value)
         if computed:
             results = evaluate(computed, self.connection)
             self.returned[position] = dict(results)
             for field, result in results.items():
-                values[field] = field.get_db_prep_save(result, self.connection)
-        return values
+                Column.of(field).put(texts, field.get_db_prep_save(result, self.connection))
+        return texts
 
     def rows(self, returning: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Return, for each object, the values of ``returning``: those made here, and those that the object has."""

@@ -253,3 +253,29 @@ def test_parts_of_an_object_in_several_tables_are_of_one_moment(versioned: Model
     now = m.Pizzeria.objects.get()
     now.restore(txid)
     assert m.Pizzeria.objects.values_list("name", "stars", "oven").get() == ("roma", 1, "wood")
+
+
+RELATED: dict[str, Any] = {
+    "add": lambda manager, other: manager.add(other),
+    "remove": lambda manager, other: manager.remove(other),
+    "set": lambda manager, other: manager.set([other]),
+    "clear": lambda manager, other: manager.clear(),
+}
+
+
+@pytest.mark.parametrize("name", RELATED)
+def test_relations_of_an_object_of_the_past_cannot_be_changed(namespace: str, name: str) -> None:
+    m = Models("versioned")
+    author, other = m.Author.objects.create(id=1, name="a"), m.Author.objects.create(id=2, name="b")
+    book = m.Book.objects.create(id=1, title="b")
+    with kontract.transaction() as block:
+        book.authors.add(author)
+    book.authors.add(other)
+    assert block.txid
+    then = m.Book.objects.as_of(block.txid).get()
+    with pytest.raises(ReadOnlyError):
+        RELATED[name](then.authors, then.authors.get())
+    accessor = m.Book._meta.get_field("authors").remote_field.get_accessor_name()
+    with pytest.raises(ReadOnlyError):
+        RELATED[name](getattr(then.authors.get(), accessor), then)
+    assert set(book.authors.all()) == {author, other}
