@@ -73,25 +73,25 @@ def fetch_prepared(connection: BaseDatabaseWrapper, statement: str, params: Mapp
         return list(cursor.fetchall())
 
 
-def prepare_read(connection: BaseDatabaseWrapper, sql: str, count: int) -> str:
-    """Return the EXECUTE of a query with ``count`` placeholders ``%s``, all of type text, or the query itself.
+def prepare_read(connection: BaseDatabaseWrapper, sql: str, params: Sequence[str | int]) -> str:
+    """Return the EXECUTE of a query with placeholders ``%s`` for texts and whole numbers, or the query itself.
 
     Planning a query takes the longer the more indexes ``storage`` has, since the planner looks at each of them.
     """
     session = _get_session(connection)
-    call = session.calls.get(sql)
+    types = ["text" if isinstance(param, str) else "bigint" for param in params]
+    key = f"{sql} -- {types}"
+    call = session.calls.get(key)
     if call is None:
         if len(session.uses) >= _MOST_COUNTED:
             session.uses.clear()
-        uses = session.uses[sql] = session.uses.get(sql, 0) + 1
+        uses = session.uses[key] = session.uses.get(key, 0) + 1
         if uses < PREPARE_AFTER or len(session.calls) >= MOST_READS or not _is_allowed(connection, session):
             return sql
-        numbers = iter(range(1, count + 1))
+        numbers = iter(range(1, len(params) + 1))
         numbered = _PLACEHOLDER.sub(lambda match: "%" if match[0] == "%%" else f"${next(numbers)}", sql)
-        call = session.calls[sql] = _prepare_as(
-            connection, numbered, ["text"] * count, f"kontract_{len(session.calls)}"
-        )
-    values = f" ({', '.join(['%s'] * count)})" if count else ""
+        call = session.calls[key] = _prepare_as(connection, numbered, types, f"kontract_{len(session.calls)}")
+    values = f" ({', '.join(['%s'] * len(params))})" if params else ""
     return f"EXECUTE {call.name}{values}"
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from django.db import ProgrammingError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kontract.exceptions import ConstraintError
@@ -110,6 +111,6 @@ def _target(model: Any, unique_fields: Sequence[Any]) -> str:
         if {opts.get_field(name).column for name in constraint.fields} == set(columns):
             name: str = constraint.name
             return name
-    raise ConstraintError(
-        f"there is no unique constraint on {', '.join(columns)} of {opts.label} that update_conflicts could look at."
+    raise ProgrammingError(
+        f"There is no unique constraint on {', '.join(columns)} of {opts.label} that update_conflicts could look at."
     )

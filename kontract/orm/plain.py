@@ -10,7 +10,7 @@ from django.db.models.sql.where import WhereNode
 
 
 def is_plain(query: Any) -> bool:
-    """Return whether every parameter of a query is a text that a text is compared with.
+    """Return whether every parameter of a query is a text that a text is compared with, or a number with a number.
 
     Of other values PostgreSQL could take a parameter to have another type than the literal that Django means.
     """
@@ -24,9 +24,11 @@ def is_plain(query: Any) -> bool:
 def _is_plain(node: Any) -> bool:
     if isinstance(node, WhereNode):
         return all(map(_is_plain, node.children))
-    if not isinstance(node, Exact) or not isinstance(node.rhs, str) or type(node.lhs) is not Col:
+    if not isinstance(node, Exact) or type(node.lhs) is not Col:
         return False
-    return isinstance(node.lhs.target, (models.CharField, models.TextField))
+    if type(node.rhs) is int:
+        return isinstance(node.lhs.target, models.IntegerField)
+    return isinstance(node.rhs, str) and isinstance(node.lhs.target, (models.CharField, models.TextField))
 
 
 def is_watched(connection: BaseDatabaseWrapper) -> bool:

@@ -74,7 +74,7 @@ class VersionedCompiler(SQLCompiler):  # type: ignore[valid-type]
         with moment:
             sql, params = super().as_sql(with_limits, with_col_aliases)
         if self._prepares:
-            sql = prepare_read(self.connection, sql, len(params))
+            sql = prepare_read(self.connection, sql, params)
         return sql, params
 
     def get_group_by(self, select: Any, order_by: Any) -> Any:

@@ -163,7 +163,7 @@ class Inserter:
     """Makes the documents of new instances."""
 
     def __init__(self, model: Any, fields: Sequence[Any], objs: Sequence[Any], *, raw: bool, using: str) -> None:
-        self.model = model
+        model = self.model = model._meta.concrete_model  # a proxy does not know that its key is automatic
         self.objs = objs
         self.raw = raw
         self.connection = open_for_writing(using)
