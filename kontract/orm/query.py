@@ -116,7 +116,9 @@ class VersionedCompiler(SQLCompiler):  # type: ignore[valid-type]
             if self.query.select_for_update:
                 self._check_locking()
                 self.query = lock_rows(self.connection, self.query)
-            self._prepares = not chunked_fetch and not is_watched(self.connection) and is_plain(self.query)
+            self._prepares = (
+                not chunked_fetch and not is_watched(self.connection) and is_plain(self.query, self.connection)
+            )
             return super().execute_sql(result_type, chunked_fetch, *args, **kwargs)
 
 

@@ -48,6 +48,11 @@ def declared_options(name: str) -> TableOptions | None:
     return declaration.options if declaration else None
 
 
+def is_declared(name: str) -> bool:
+    """Return whether code declares the table ``name``: whether a model is stored in it."""
+    return name in _declared
+
+
 def declared_names() -> list[str]:
     """Return the names of all tables that code declares."""
     return sorted(_declared)

@@ -20,7 +20,7 @@ from kontract.mvcc.unit import Unit
 from kontract.mvcc.units import collect, find_unit, run_now, write_now
 from kontract.mvcc.writes import Table, Write
 from kontract.tables.documents import Document, check_id, encode
-from kontract.tables.keys import conform, make_id
+from kontract.tables.keys import conform, is_declared, make_id
 from kontract.tables.place import Place
 from kontract.tables.query import TableQuery
 
@@ -108,10 +108,11 @@ class TableProxy:
 
     def set(self, document_id: str, data: Mapping[str, Any]) -> Document:
         """Write a document, new or in place of the one with this id; return it as written."""
-        check_id(document_id)
-        outcome = self._write({document_id: encode(data)})
+        texts = self._texts({document_id: data})
+        outcome = self._write(texts)
         owner, _ = outcome.extra or (None, None)
-        return Document(data, id=document_id, txid=outcome.txid, owner=owner)
+        written = json.loads(texts[document_id]) if is_declared(self._name) else data
+        return Document(written, id=document_id, txid=outcome.txid, owner=owner)
 
     async def aset(self, document_id: str, data: Mapping[str, Any]) -> Document:
         """See set()."""
@@ -119,9 +120,7 @@ class TableProxy:
 
     def set_many(self, documents: Mapping[str, Mapping[str, Any]]) -> int | None:
         """Write many documents as one transaction; return its txid (None: a transaction is open, or has none)."""
-        return (
-            self._write({check_id(document_id): encode(data) for document_id, data in documents.items()}).txid or None
-        )
+        return self._write(self._texts(documents)).txid or None
 
     async def aset_many(self, documents: Mapping[str, Mapping[str, Any]]) -> int | None:
         """See set_many()."""
@@ -234,14 +233,20 @@ class TableProxy:
         connection = place.writing()
         return place, connection, find_unit(connection)
 
+    def _texts(self, documents: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+        """Return documents as JSON texts, by id, in the form that the table's model stores."""
+        texts = {check_id(document_id): encode(data) for document_id, data in documents.items()}
+        if not is_declared(self._name):
+            return texts
+        connection = self._place().writing()
+        return {id_: conform(connection, self._name, id_, text) for id_, text in texts.items()}
+
     def _write(self, texts: Mapping[str, str]) -> Outcome:
         """Collect documents, JSON texts by id, or write them now where no transaction is open."""
         place, connection, unit = self._writing()
         if unit is None:
-            return self._now(
-                place, connection, lambda table: _only(write_now(connection, _sets(connection, table, texts)))
-            )
-        collect(connection, unit, *_sets(connection, place.resolve(connection), texts))
+            return self._now(place, connection, lambda table: _only(write_now(connection, _sets(table, texts))))
+        collect(connection, unit, *_sets(place.resolve(connection), texts))
         return _COLLECTED
 
     def _now(self, place: Place, connection: BaseDatabaseWrapper, run: Callable[[Table], T]) -> T:
@@ -298,11 +303,8 @@ class TableProxy:
         return DocumentNotFound(f"The table {self._name!r} has no document {document_id!r}.")
 
 
-def _sets(connection: BaseDatabaseWrapper, table: Table, texts: Mapping[str, str]) -> list[Write]:
-    return [
-        Write(table, document_id, "set", conform(connection, table.name, document_id, text))
-        for document_id, text in texts.items()
-    ]
+def _sets(table: Table, texts: Mapping[str, str]) -> list[Write]:
+    return [Write(table, document_id, "set", text) for document_id, text in texts.items()]
 
 
 def _only(outcomes: list[Outcome]) -> Outcome:

@@ -24,8 +24,9 @@ def product(**changes: Any) -> dict[str, Any]:
 
 def test_a_document_is_stored_as_the_model_would() -> None:
     key = str(uuid7())
-    env.storage[TABLE].set(key, product(price="9.999", since="2026-02-03", colour="red"))
+    written = env.storage[TABLE].set(key, product(price="9.999", since="2026-02-03", colour="red"))
     stored = env.storage[TABLE][key]
+    assert written == stored
     assert (stored["price"], stored["since"], stored["colour"]) == ("10.00", "2026-02-03", "red")
     found = Product.objects.get(pk=key, since=date(2026, 2, 3))
     assert found.price == Decimal("10.00")
