@@ -14,8 +14,10 @@ from kontract.mvcc.rules import list_keys
 from kontract.mvcc.transaction import run_transaction
 from kontract.mvcc.units import collect, require_unit
 from kontract.mvcc.writes import Table, Write, encode
+from kontract.orm.inserting import Inserter
+from kontract.orm.parts import Parts
 from kontract.orm.source import table_of
-from kontract.orm.writing import Inserter, Parts, existing, merge_many
+from kontract.orm.writing import existing, merge_many
 
 _PRIMARY = "pk"
 

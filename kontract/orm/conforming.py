@@ -16,7 +16,7 @@ from kontract.exceptions import InvalidDocumentError, InvalidIdError
 from kontract.orm.columns import encoder, stored_type
 from kontract.orm.fields import NumberField
 from kontract.orm.numbers import numbers
-from kontract.orm.writing import join_key
+from kontract.orm.parts import join_key
 from kontract.tables.documents import check_text
 from kontract.tables.ids import uuid7
 

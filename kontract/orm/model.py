@@ -16,11 +16,12 @@ from kontract.orm.deletion import VersionedCollector, through_unit_of_work
 from kontract.orm.fields import AUTOMATIC, NumberField
 from kontract.orm.intermediary import make_intermediary
 from kontract.orm.manager import VersionedManager, as_versioned
+from kontract.orm.parts import prepare
 from kontract.orm.past import Past
 from kontract.orm.related import adopt
 from kontract.orm.rules import make_rules
 from kontract.orm.source import is_versioned, register
-from kontract.orm.writing import merge_one, prepare
+from kontract.orm.writing import merge_one
 from kontract.tables.ids import uuid7
 from kontract.tables.keys import declare
 

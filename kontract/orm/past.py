@@ -15,8 +15,8 @@ from kontract.mvcc.history import Version, read_history
 from kontract.mvcc.snapshot import check_versioned
 from kontract.mvcc.writes import Table
 from kontract.orm.columns import stored_type
+from kontract.orm.parts import document_id
 from kontract.orm.source import is_versioned, table_of
-from kontract.orm.writing import document_id
 
 _DELETED: Final = """
 SELECT h.id, max(h._deleted_txid)

@@ -14,10 +14,12 @@ from kontract.mvcc.transaction import run_transaction
 from kontract.mvcc.units import in_transaction
 from kontract.orm.conflicts import insert_or_resolve
 from kontract.orm.deletion import VersionedCollector
+from kontract.orm.inserting import insert
+from kontract.orm.parts import Parts, document_id, prepare
 from kontract.orm.query import VersionedQuery
 from kontract.orm.source import is_versioned, metadata_field
 from kontract.orm.updates import check_update, update_rows
-from kontract.orm.writing import Parts, delete_ids, document_id, insert, merge_many, open_for_writing, prepare
+from kontract.orm.writing import delete_ids, merge_many, open_for_writing
 
 
 class VersionedQuerySet(models.QuerySet[Any]):

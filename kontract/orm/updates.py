@@ -15,8 +15,9 @@ from kontract.mvcc.transaction import attempts
 from kontract.mvcc.units import find_unit, require_unit
 from kontract.orm.columns import sql_type, stored_type
 from kontract.orm.locks import lock_rows, remember_versions
+from kontract.orm.parts import Parts, document_id, prepare
 from kontract.orm.source import table_of
-from kontract.orm.writing import Parts, document_id, merge_many, open_for_writing, prepare
+from kontract.orm.writing import merge_many, open_for_writing
 
 _COMPUTED = "kontract_value_"
 

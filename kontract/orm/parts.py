@@ -1,0 +1,104 @@
+"""Documents in parts: what a model's fields are in JSON text, and what a document's id is made of."""
+
+import functools
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from kontract.exceptions import ConstraintError
+from kontract.orm.columns import as_text, encoder
+from kontract.tables.documents import check_id, check_text
+
+quote = json.JSONEncoder(ensure_ascii=False).encode
+
+
+class Parts(NamedTuple):
+    """A document in parts: JSON texts by column, and the columns that it is not to have (NULL in a ``JSONField``)."""
+
+    present: dict[str, str]
+    absent: tuple[str, ...]
+
+    @classmethod
+    def of(cls, values: Iterable[tuple[Any, Any]]) -> "Parts":
+        """Return the parts that pairs of field and prepared value make."""
+        present: dict[str, str] = {}
+        absent: list[str] = []
+        for field, value in values:
+            check_null(field, value)
+            if value is None and field.get_internal_type() == "JSONField":
+                absent.append(field.column)
+            else:
+                present[field.column] = encoder(field)(value)
+        return cls(present, tuple(absent))
+
+    def as_json(self) -> str:
+        """Return the JSON text of a document of these parts alone."""
+        return join(self.present)
+
+    def merged_into(self, data: str) -> str:
+        """Return the JSON text of a document with these parts replaced."""
+        if not self.present and not self.absent:
+            return data
+        kept = {name: text for name, text in members(data) if name not in self.absent}
+        return Parts(kept | self.present, ()).as_json()
+
+
+def join(texts: Mapping[str, str]) -> str:
+    """Return the JSON text of a document with these members."""
+    return check_text("{" + ",".join([f"{_quoted(name)}:{text}" for name, text in texts.items()]) + "}")
+
+
+_quoted = functools.lru_cache(maxsize=4096)(quote)
+_decoder = json.JSONDecoder()
+_SPACE = re.compile(r"[\s,:]*")
+
+
+def members(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the names and values of a JSON object as they are written, so that no number is rounded."""
+    position = 1
+    while text[position := _SPACE.match(text, position).end()] != "}":  # type: ignore[union-attr]
+        name, position = _decoder.raw_decode(text, position)
+        start = _SPACE.match(text, position).end()  # type: ignore[union-attr]
+        _, position = _decoder.raw_decode(text, start)
+        yield name, text[start:position]
+
+
+def prepare(field: Any, value: Any, connection: BaseDatabaseWrapper) -> Any:
+    """Return a value as it is stored, also if it is an instance that a foreign key refers to."""
+    if hasattr(value, "prepare_database_save"):
+        if field.remote_field is None:
+            raise TypeError(
+                f"Tried to update field {field} with a model instance, {value!r}. "
+                f"Use a value compatible with {field.__class__.__name__}."
+            )
+        value = value.prepare_database_save(field)
+    return field.get_db_prep_save(value, connection)
+
+
+def document_id(model: Any, value: Any, connection: BaseDatabaseWrapper) -> str:
+    """Return the id of the document whose primary key is ``value``; a tuple where it has several fields."""
+    fields = model._meta.pk_fields
+    values = value if len(fields) > 1 else (value,)
+    return id_of(fields, [f.get_db_prep_save(v, connection) for f, v in zip(fields, values, strict=True)])
+
+
+def id_of(fields: Sequence[Any], prepared: Sequence[Any]) -> str:
+    for field, value in zip(fields, prepared, strict=True):
+        check_null(field, value)
+    return join_key([encoder(field)(value) for field, value in zip(fields, prepared, strict=True)])
+
+
+def join_key(texts: Sequence[str]) -> str:
+    """Return the id of a document whose primary key has these JSON texts."""
+    return check_id(as_text(texts[0]) if len(texts) == 1 else f"[{','.join(texts)}]")
+
+
+def check_null(field: Any, value: Any) -> None:
+    if value is None and not (field.null and not field.primary_key):
+        raise ConstraintError(
+            f'null value in column "{field.column}" of relation "{field.model._meta.db_table}" violates not-null '
+            "constraint."
+        )
