@@ -25,6 +25,7 @@ from kontract.mvcc.connections import fetch_one, get_raw
 PREPARE_AFTER: Final = 5  # uses of a statement on one connection
 MOST_READS: Final = 200  # statements of the application's own queries that one connection keeps prepared
 _MOST_COUNTED: Final = 2_000  # statements that one connection counts the uses of
+_LONGEST: Final = 8_192  # characters of one; longer are those that show what a transaction has collected, only once
 
 _PLACEHOLDER = re.compile(r"%[s%]")
 _PARAMETER = re.compile(r"%\((\w+)\)s")
@@ -79,6 +80,8 @@ def prepare_read(connection: BaseDatabaseWrapper, sql: str, params: Sequence[str
     Planning a query takes the longer the more indexes ``storage`` has, since the planner looks at each of them.
     """
     session = _get_session(connection)
+    if len(sql) > _LONGEST:
+        return sql
     types = ["text" if isinstance(param, str) else "bigint" for param in params]
     key = f"{sql} -- {types}"
     call = session.calls.get(key)

@@ -6,6 +6,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from kontract import transaction
+from kontract.mvcc import prepared as sessions
 from tests.shop.models import Category, Product
 
 pytestmark = pytest.mark.usefixtures("namespace")
@@ -55,3 +57,12 @@ def test_a_text_is_no_number() -> None:
     for _ in range(10):
         assert Product.objects.filter(name="1", category=category).count() == 1
         assert not Product.objects.filter(name="1.0").exists()
+
+
+def test_what_a_transaction_has_collected_is_not_remembered() -> None:
+    with transaction():
+        Category.objects.bulk_create(Category(name=f"{n:0100d}") for n in range(100))
+        for n in range(12):
+            assert Category.objects.get(name=f"{n:0100d}")
+    (session,) = [session for raw, session in sessions._sessions.items() if raw is connection.connection]
+    assert max(map(len, session.uses)) < 10_000
