@@ -342,10 +342,10 @@ def test_a_pin_has_a_limit(ttl: float | timedelta) -> None:
 
 
 def run_vacuum(**options: Any) -> str:
-    """Run the command, which walks through all namespaces, after removing those that earlier tests have left."""
+    """Run the command, which walks through all namespaces, after removing the history that earlier tests have left."""
     connection, ns = locate()
     with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM storage WHERE ns NOT IN (0, %s)", [ns])
+        cursor.execute("DELETE FROM storage WHERE ns NOT IN (0, %s) AND _deleted_txid IS NOT NULL", [ns])
     output = StringIO()
     call_command("kontract_vacuum", stdout=output, stderr=StringIO(), **options)
     return output.getvalue()
