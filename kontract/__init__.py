@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kontract.context import ctx as ctx
+    from kontract.context import elevated as elevated
     from kontract.context import namespace as namespace
+    from kontract.exceptions import CallError as CallError
     from kontract.mvcc.history import Version as Version
     from kontract.mvcc.snapshot import as_of as as_of
     from kontract.mvcc.transaction import transaction as transaction
     from kontract.mvcc.transaction import transactional as transactional
     from kontract.perms import perm as perm
     from kontract.rpc.registry import backend as backend
+    from kontract.rpc.results import Download as Download
+    from kontract.rpc.results import HttpResp as HttpResp
     from kontract.tables.documents import Document as Document
     from kontract.tables.env import env as env
     from kontract.tables.past import apin_snapshot as apin_snapshot
@@ -27,7 +31,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "CallError": "kontract.exceptions",
     "Document": "kontract.tables.documents",
+    "Download": "kontract.rpc.results",
+    "HttpResp": "kontract.rpc.results",
     "Version": "kontract.mvcc.history",
     "apin_snapshot": "kontract.tables.past",
     "as_of": "kontract.mvcc.snapshot",
@@ -35,6 +42,7 @@ _PUBLIC = {
     "aunpin_snapshot": "kontract.tables.past",
     "backend": "kontract.rpc.registry",
     "ctx": "kontract.context",
+    "elevated": "kontract.context",
     "env": "kontract.tables.env",
     "namespace": "kontract.context",
     "perm": "kontract.perms",

@@ -6,6 +6,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kontract.perms import RWX, Perm
+
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
@@ -14,17 +16,22 @@ DEFAULT_NAMESPACE = ""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallContext:
-    """One call.  ``owner`` is the caller's id ("" outside a call), ``route`` the procedure's name."""
+    """One call.  ``owner`` is the caller's id ("" outside a call), ``route`` the procedure's name.
+
+    ``perm`` is what the procedure may do to stored data.
+    """
 
     owner: str = ""
     sid: str | None = None
     ugroups: frozenset[str] = frozenset()
     is_anonymous: bool = True
     route: str | None = None
+    perm: Perm = RWX
     request: "HttpRequest | None" = None
 
 
 _call: ContextVar[CallContext] = ContextVar("kontract_call", default=CallContext())  # noqa: B039 - it is frozen
+_elevated: ContextVar[bool] = ContextVar("kontract_elevated", default=False)
 _namespace: ContextVar[str] = ContextVar("kontract_namespace", default=DEFAULT_NAMESPACE)
 _txid_readers: list[Callable[[], int]] = []
 
@@ -58,6 +65,11 @@ class Context:
     def route(self) -> str | None:
         """The name of the procedure that runs."""
         return _call.get().route
+
+    @property
+    def perm(self) -> Perm:
+        """What the procedure may do to stored data; everything outside a call."""
+        return _call.get().perm
 
     @property
     def request(self) -> "HttpRequest | None":
@@ -94,6 +106,24 @@ def calling(call: CallContext) -> Iterator[None]:
         yield
     finally:
         _call.reset(token)
+
+
+def is_restricted() -> bool:
+    """Return whether a call runs, which the permissions of tables, fields and owners bind."""
+    return _call.get().route is not None and not _elevated.get()
+
+
+@contextmanager
+def elevated() -> Iterator[None]:
+    """Lift the permissions of tables, fields and owners within the block: what the project itself needs to know.
+
+    The procedure's own permission still holds.
+    """
+    token = _elevated.set(True)
+    try:
+        yield
+    finally:
+        _elevated.reset(token)
 
 
 def get_namespace() -> str:

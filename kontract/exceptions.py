@@ -5,7 +5,9 @@ answers with.  Where Django or Python has an error of the same meaning, ours is 
 ``except`` clauses keep working.
 """
 
+import inspect
 from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any, ClassVar
 
 from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist, PermissionDenied
@@ -190,6 +192,79 @@ class UndoConflictError(KontractError, OperationalError):
 
 
 # --- Calls -----------------------------------------------------------------------------------------------------------
+
+
+class CallError(KontractError):
+    """Base of the errors that a project declares for its procedures: ``@backend(errors=[OutOfStock])``.
+
+    A subclass gives its ``code`` and ``http_status`` and may be a dataclass, whose fields are members of the problem
+    document and typed in the generated clients.  The first line of its docstring is the problem's ``detail``::
+
+        @dataclass(eq=False)
+        class OutOfStock(CallError):
+            \"\"\"There are not enough of this article.\"\"\"
+
+            code = "out_of_stock"
+            left: int
+    """
+
+    code = "call_error"
+    http_status = 400
+
+    def __str__(self) -> str:
+        return super().__str__() if self.args and not is_dataclass(self) else self.summary()
+
+    @classmethod
+    def summary(cls) -> str:
+        """Return what the error means, in one line."""
+        return (inspect.getdoc(cls) or cls.__name__).partition("\n")[0]
+
+    def details(self) -> dict[str, Any]:
+        """Return the fields of a dataclass, for the problem document."""
+        return {f.name: getattr(self, f.name) for f in fields(self)} if is_dataclass(self) else {}
+
+
+class PermissionDeniedError(KontractError, PermissionDenied):
+    """The caller, or the procedure that was called, may not do this."""
+
+    code = "permission_denied"
+    http_status = 403
+
+
+class AuthenticationRequiredError(KontractError, PermissionDenied):
+    """Only someone who has signed in may do this."""
+
+    code = "authentication_required"
+    http_status = 401
+
+
+class RateLimitedError(KontractError):
+    """The caller has called too often; ``retry_after`` is the number of seconds to wait."""
+
+    code = "rate_limited"
+    http_status = 429
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+    def details(self) -> dict[str, Any]:
+        """Return the seconds to wait, for the problem document."""
+        return {"retry_after": self.retry_after}
+
+
+class IdempotencyKeyReusedError(KontractError, ValueError):
+    """An ``Idempotency-Key`` came with another call than the first time."""
+
+    code = "idempotency_key_reused"
+    http_status = 422
+
+
+class IdempotencyInProgressError(KontractError):
+    """The first call with this ``Idempotency-Key`` has not ended yet."""
+
+    code = "idempotency_in_progress"
+    http_status = 409
 
 
 class ProcedureNotFound(KontractError, LookupError):

@@ -12,30 +12,42 @@ from asgiref.sync import iscoroutinefunction
 from pydantic.fields import FieldInfo
 
 from kontract.conf import Isolation
-from kontract.exceptions import ConfigurationError
+from kontract.exceptions import CallError, ConfigurationError
+from kontract.perms import RWX, Perm
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+DEFAULT_EGROUP = "default"
+
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
+_EGROUP = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Procedure(Generic[P, T]):
     """A function that clients may call; for Python it stays the function.
 
-    ``isolation`` and ``retries`` are those of its transaction (None: as the settings say), see
-    ``kontract.transactional``.
+    ``egroup`` is its endpoint group, ``perm`` what it may do to stored data, ``ugroups`` the user groups of which a
+    caller needs one (None: anybody may call), ``errors`` those that clients are told of.  ``etag``: whether what it
+    returns depends on nothing but its arguments, its caller and stored data.  ``isolation`` and ``retries`` are those
+    of its transaction (None: as the settings say), see ``kontract.transactional``.
     """
 
     name: str
     function: Callable[P, T]
+    egroup: str = DEFAULT_EGROUP
+    perm: Perm = RWX
+    ugroups: frozenset[str] | None = None
+    errors: tuple[type[CallError], ...] = ()
+    etag: bool = True
     isolation: Isolation | None = None
     retries: int | None = None
 
     def __post_init__(self) -> None:
         _check_function(self.function)
         _check_name(self.name, self.place)
+        _check_options(self)
         for parameter in signature(self.function).parameters.values():
             _check_parameter(parameter, self.place)
 
@@ -49,8 +61,18 @@ class Procedure(Generic[P, T]):
 
     @property
     def is_async(self) -> bool:
-        """Whether the function is a coroutine function."""
-        return iscoroutinefunction(self.function)
+        """Whether the function is a coroutine function, or an asynchronous generator."""
+        return iscoroutinefunction(self.function) or inspect.isasyncgenfunction(self.function)
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the function yields its results one by one."""
+        return inspect.isgeneratorfunction(self.function) or inspect.isasyncgenfunction(self.function)
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether it may neither write nor delete."""
+        return not self.perm & (Perm.W | Perm.X)
 
     @property
     def doc(self) -> str:
@@ -81,10 +103,25 @@ def signature(function: Callable[..., Any]) -> Signature:
 def _check_function(function: object) -> None:
     if not inspect.isfunction(function):
         raise ConfigurationError(f"@backend decorates functions, and {function!r} is none. Wrap it in a function.")
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+
+
+def _check_options(procedure: Procedure[..., Any]) -> None:
+    if not isinstance(procedure.perm, Perm):
         raise ConfigurationError(
-            f"{function.__module__}.{function.__qualname__} yields, but a call has one result. Return a list."
+            f"The procedure {procedure.place} has perm={procedure.perm!r}. Use a constant of kontract.perms, for "
+            "example perms.RW_."
         )
+    if not isinstance(procedure.egroup, str) or not _EGROUP.fullmatch(procedure.egroup):
+        raise ConfigurationError(
+            f"The procedure {procedure.place} has egroup={procedure.egroup!r}: use 1 to 100 ASCII letters, digits, "
+            "'_', '.' or '-', beginning with a letter."
+        )
+    for error in procedure.errors:
+        if not (inspect.isclass(error) and issubclass(error, CallError)):
+            raise ConfigurationError(
+                f"The procedure {procedure.place} declares the error {error!r}, which is no subclass of "
+                "kontract.CallError."
+            )
 
 
 def _check_name(name: str, place: str) -> None:

@@ -1,12 +1,13 @@
 """Which procedures there are: ``@backend`` adds them, and nothing else can be called."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, overload
 
 from kontract.conf import Isolation
-from kontract.exceptions import ConfigurationError, ProcedureNotFound
-from kontract.rpc.procedure import P, Procedure, T
+from kontract.exceptions import CallError, ConfigurationError, ProcedureNotFound
+from kontract.perms import RWX, Perm
+from kontract.rpc.procedure import DEFAULT_EGROUP, P, Procedure, T
 
 
 class Registry:
@@ -59,30 +60,44 @@ def backend(function: Callable[P, T], /) -> Procedure[P, T]: ...
 
 @overload
 def backend(
-    *, name: str | None = None, isolation: Isolation | None = None, retries: int | None = None
+    *,
+    name: str | None = None,
+    egroup: str = DEFAULT_EGROUP,
+    perm: Perm = RWX,
+    ugroup: str | Iterable[str] | None = None,
+    errors: Iterable[type[CallError]] = (),
+    etag: bool = True,
+    isolation: Isolation | None = None,
+    retries: int | None = None,
 ) -> Callable[[Callable[P, T]], Procedure[P, T]]: ...
 
 
-def backend(
-    function: Callable[P, T] | None = None,
-    /,
-    *,
-    name: str | None = None,
-    isolation: Isolation | None = None,
-    retries: int | None = None,
-) -> Any:
-    """Make a function (sync or async) a procedure, which clients call by ``name`` (default: the function's).
+def backend(function: Any = None, /, *, name: str | None = None, **options: Any) -> Any:
+    """Make a function (sync or async, or a generator of either kind) a procedure, which clients call by ``name``.
 
     Arguments and result are validated and converted by their annotations, see
     https://docs.pydantic.dev/latest/concepts/conversion_table/ (strict, from JSON).  Each call is one transaction with
     this ``isolation`` and runs again after a conflict, at most ``retries`` times (settings ``ISOLATION``, ``RETRIES``);
     so keep effects outside the database in ``django.db.transaction.on_commit``.
 
+    ``name``: default the function's.  ``egroup``: endpoint group, for filter rules, documentation and clients.
+    ``perm``: what the procedure may do to stored data, a constant of ``kontract.perms``: read (R), write (W), delete
+    (X); one without W and X can be called with GET.  ``ugroup``: the user group, or groups, of which a caller needs
+    one.  ``errors``: subclasses of ``kontract.CallError`` that clients are told of.  ``etag``: False where the result
+    depends on more than arguments, caller and stored data.
+
     Raises ``ConfigurationError`` for a function that cannot be called over JSON, and for a name that is taken.
     """
     if function is None:
-        return functools.partial(backend, name=name, isolation=isolation, retries=retries)
+        return functools.partial(backend, name=name, **options)
     wanted = getattr(function, "__name__", "") if name is None else name
-    procedure = Procedure(name=wanted, function=function, isolation=isolation, retries=retries)
+    procedure = Procedure(name=wanted, function=function, **_normalise(**options))
     registry.register(procedure)
     return procedure
+
+
+def _normalise(
+    *, ugroup: str | Iterable[str] | None = None, errors: Iterable[type[CallError]] = (), **options: Any
+) -> dict[str, Any]:
+    groups = None if ugroup is None else frozenset([ugroup] if isinstance(ugroup, str) else ugroup)
+    return {"ugroups": groups, "errors": tuple(errors), **options}

@@ -1,7 +1,6 @@
 """What ``@backend`` accepts and refuses, and the registry."""
 
 import inspect
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -45,14 +44,6 @@ def star_args(*values: int) -> None: ...
 def star_kwargs(**values: int) -> None: ...
 def bare(value) -> None: ...  # type: ignore[no-untyped-def]
 def field_default(value: int = Field(gt=3)) -> None: ...
-def generator() -> Iterator[int]:
-    yield 1
-
-
-async def async_generator() -> AsyncIterator[int]:
-    yield 1
-
-
 @pytest.mark.parametrize(
     ("function", "message"),
     [
@@ -63,8 +54,6 @@ async def async_generator() -> AsyncIterator[int]:
             r"^The parameter 'value' of the procedure tests\.unit\.test_procedure\.bare \(.*test_procedure.py, line",
         ),
         (field_default, r"has Field\(\.\.\.\) as its default"),
-        (generator, r"generator yields, but a call has one result\. Return a list\.$"),
-        (async_generator, r"yields"),
         (int, r"decorates functions, and <class 'int'> is none"),
         (echo, r"is none"),
     ],
