@@ -49,6 +49,9 @@ class Settings:
     MAX_DOCUMENT_BYTES: int = 8 * 1024 * 1024  # UTF-8 bytes of a document's JSON text
     MAX_DOCUMENT_DEPTH: int = 100  # levels of arrays and objects inside each other
     MAX_BODY_BYTES: int = 16 * 1024 * 1024  # bytes of a call's request body
+    MAX_UPLOAD_BYTES: int = 128 * 1024 * 1024  # bytes of a call's request body with files
+    MAX_BATCH: int = 100  # calls in one request
+    RELEASE: str = ""  # names what is deployed: another one makes clients' copies of results stale
 
 
 def parse(raw: Any) -> Settings:
@@ -95,7 +98,9 @@ def _validate(settings: Settings) -> None:
             raise ConfigurationError(f'KONTRACT["{key}"] is {value!r}; it must be one of {", ".join(allowed)}.')
     if settings.PREPARED_STATEMENTS not in (None, True, False):
         raise ConfigurationError('KONTRACT["PREPARED_STATEMENTS"] must be True, False or None.')
-    skipped = {"TABLES", "PREPARED_STATEMENTS", *choices}
+    if not isinstance(settings.RELEASE, str):
+        raise ConfigurationError(f'KONTRACT["RELEASE"] is {settings.RELEASE!r}; it must be a string.')
+    skipped = {"TABLES", "PREPARED_STATEMENTS", "RELEASE", *choices}
     for key in (f.name for f in fields(Settings) if f.name not in skipped):
         value = getattr(settings, key)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:

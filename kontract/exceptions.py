@@ -275,10 +275,21 @@ class ProcedureNotFound(KontractError, LookupError):
 
 
 class MethodNotAllowedError(KontractError):
-    """A procedure was called with another HTTP method than POST."""
+    """A procedure was called with an HTTP method that is not among those ``allowed``."""
 
     code = "method_not_allowed"
     http_status = 405
+
+    def __init__(self, message: str, allowed: Sequence[str]) -> None:
+        super().__init__(message)
+        self.allowed = tuple(allowed)
+
+
+class NeedsAsgiError(KontractError):
+    """The server cannot send what this procedure returns."""
+
+    code = "needs_asgi"
+    http_status = 501
 
 
 class UnsupportedMediaType(KontractError):

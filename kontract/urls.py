@@ -22,6 +22,7 @@ class AsyncProcedureConverter(StringConverter):
 register_converter(AsyncProcedureConverter, "async_procedure")
 
 urlpatterns = [
+    path("rpc", views.batch, name="batch"),
     path("rpc/<async_procedure:name>", views.acall),
     path("rpc/<str:name>", views.call, name="call"),
 ]

@@ -1,37 +1,39 @@
-"""Calls over HTTP: ``POST rpc/<name>``.
+"""Calls over HTTP: ``rpc/<name>``, and several at once: ``rpc``.
 
 There are two views because Django runs a coroutine function and a plain one differently under WSGI and ASGI.  The URL
 picks the one of the procedure's own kind, so that no call crosses between threads more often than it has to.
 """
 
-import logging
 from collections.abc import Callable
+from contextvars import copy_context
+from functools import partial
 from typing import Any, TypeVar
 
+from asgiref.sync import async_to_sync
+from django.core.handlers.asgi import ASGIRequest
 from django.db import connections, transaction
-from django.http import HttpRequest, HttpResponse, UnreadablePostError
-from django.middleware.csrf import CsrfViewMiddleware
+from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 
-from kontract.conf import get_settings
-from kontract.context import CallContext
-from kontract.exceptions import (
-    BodyTooLargeError,
-    CsrfFailedError,
-    InvalidRequestError,
-    MethodNotAllowedError,
-    UnsupportedMediaType,
-)
+from kontract.context import calling
+from kontract.exceptions import InvalidRequestError, MethodNotAllowedError, NeedsAsgiError
 from kontract.mvcc import asynchronous
-from kontract.rpc.dispatch import adispatch, dispatch
-from kontract.rpc.envelope import Arguments, parse
+from kontract.rpc import conditional
+from kontract.rpc.batch import as_item, make_request, read_batch
+from kontract.rpc.caller import aidentify, identify
+from kontract.rpc.codec import get_codec
+from kontract.rpc.dispatch import adispatch, dispatch, start_stream
+from kontract.rpc.options import read_options
 from kontract.rpc.position import known_position
-from kontract.rpc.problems import CONTENT_TYPE, describe
+from kontract.rpc.procedure import Procedure
 from kontract.rpc.registry import registry
+from kontract.rpc.requests import check_request, is_get, read_arguments
+from kontract.rpc.responses import refuse, respond
+from kontract.rpc.streaming import awrite_stream, choose_format, write_stream
 
 View = TypeVar("View", bound=Callable[..., Any])
-
-logger = logging.getLogger("kontract.rpc")
 
 
 def _outside_atomic_requests(view: View) -> View:
@@ -41,93 +43,115 @@ def _outside_atomic_requests(view: View) -> View:
     return view
 
 
-@csrf_exempt  # _identify checks it, for those whom a cookie may have signed in
+@csrf_exempt  # identify() makes this check itself, of those whom a cookie may have signed in
 @_outside_atomic_requests
-def call(request: HttpRequest, name: str) -> HttpResponse:
+def call(request: HttpRequest, name: str) -> HttpResponseBase:
     """Answer a call of a synchronous procedure, or of none."""
     try:
-        _check_request(request)
         procedure = registry.get(name)
-        context = _identify(request, name, getattr(request, "user", None))
-        reply = dispatch(procedure, _read_arguments(request), context)
+        check_request(request, procedure)
+        with calling(identify(request, procedure)):
+            return _run(procedure, request)
     except Exception as error:
-        return _refuse(request, error, known_position())
-    return _respond(reply.body, reply.txid)
+        return refuse(request, error, known_position())
 
 
 @csrf_exempt
 @_outside_atomic_requests
-async def acall(request: HttpRequest, name: str) -> HttpResponse:
+async def acall(request: HttpRequest, name: str) -> HttpResponseBase:
     """See call()."""
     try:
-        _check_request(request)
         procedure = registry.get(name)
-        context = _identify(request, name, await request.auser() if hasattr(request, "auser") else None)
-        reply = await adispatch(procedure, _read_arguments(request), context)
+        check_request(request, procedure)
+        with calling(await aidentify(request, procedure)):
+            return await _arun(procedure, request)
     except Exception as error:
-        return _refuse(request, error, await asynchronous.call(known_position))
-    return _respond(reply.body, reply.txid)
+        return refuse(request, error, await asynchronous.call(known_position))
 
 
-def _check_request(request: HttpRequest) -> None:
-    """Raise unless the request can be a call.
-
-    Asking for JSON is also a defence: a page of another site cannot send this type without the browser asking first.
-    """
-    if request.method != "POST":
-        raise MethodNotAllowedError(f"A procedure is called with POST, not with {request.method}.")
-    charset = (request.content_params or {}).get("charset", "utf-8")
-    if request.content_type != "application/json" or charset.lower() != "utf-8":
-        raise UnsupportedMediaType("Send the call as JSON in UTF-8, with the header Content-Type: application/json.")
-
-
-def _identify(request: HttpRequest, name: str, user: Any) -> CallContext:
-    """Return who calls.  Raises ``CsrfFailedError`` where a browser's cookie alone says so."""
-    if user is None or not user.is_authenticated:
-        return CallContext(route=name, request=request)
-    if (reason := _CsrfCheck(lambda _: HttpResponse()).find_fault(request)) is not None:
-        raise CsrfFailedError(f"{reason} Send the CSRF token of the page in the header X-CSRFToken.")
-    return CallContext(owner=str(user.pk), is_anonymous=False, route=name, request=request)
-
-
-class _CsrfCheck(CsrfViewMiddleware):
-    """Django's own check, which gives the reason back instead of a page."""
-
-    def find_fault(self, request: HttpRequest) -> str | None:
-        """Return why the request may be forged; None where it is not."""
-        self.process_request(request)
-        return self.process_view(request, None, (), {})  # type: ignore[arg-type,return-value]
-
-    def _reject(self, request: HttpRequest, reason: str) -> str:
-        return reason
-
-
-def _read_arguments(request: HttpRequest) -> Arguments:
-    """Return the arguments in the request's body, of which at most ``MAX_BODY_BYTES`` are read."""
-    limit = get_settings().MAX_BODY_BYTES
+def _run(procedure: Procedure[..., Any], request: HttpRequest) -> HttpResponseBase:
+    """Run a call whose caller is known."""
     try:
-        if int(request.headers.get("Content-Length") or 0) > limit or len(body := request.read(limit + 1)) > limit:
-            raise BodyTooLargeError(f"The body is larger than {limit} bytes. Send less in one call.")
-    except (ValueError, UnreadablePostError) as error:
-        raise InvalidRequestError("The body could not be read to its end.") from error
-    return parse(body)
+        options = read_options(request.headers, procedure)
+        if is_get(request) and (fresh := conditional.find_fresh(request, procedure, options)) is not None:
+            return fresh
+        arguments = read_arguments(request)
+        if procedure.is_stream:
+            return _stream(procedure, request, start_stream(procedure, arguments), known_position())
+        reply = dispatch(procedure, arguments, options)
+        response = respond(reply)
+        if is_get(request):
+            conditional.mark(request, procedure, reply, response)
+        return response
+    except Exception as error:
+        return refuse(request, error, known_position())
 
 
-def _refuse(request: HttpRequest, error: Exception, txid: int | None) -> HttpResponse:
-    """Return the problem that ``error`` is, and log what the client is not told."""
-    problem = describe(error)
-    if problem.is_our_fault:
-        logger.error("A call failed: %r", request.path, exc_info=error, extra={"request": request})
-    response = _respond(problem.encode(), txid, status=problem.status, content_type=CONTENT_TYPE)
-    if isinstance(error, MethodNotAllowedError):
-        response["Allow"] = "POST"
+async def _arun(procedure: Procedure[..., Any], request: HttpRequest) -> HttpResponseBase:
+    """See _run()."""
+    try:
+        options = read_options(request.headers, procedure)
+        if is_get(request):
+            find = partial(conditional.find_fresh, request, procedure, options)
+            if (fresh := await asynchronous.call(find)) is not None:
+                return fresh
+        arguments = read_arguments(request)
+        if procedure.is_stream:
+            position = await asynchronous.call(known_position)
+            return _stream(procedure, request, start_stream(procedure, arguments), position)
+        reply = await adispatch(procedure, arguments, options)
+        response = respond(reply)
+        if is_get(request):
+            conditional.mark(request, procedure, reply, response)
+        return response
+    except Exception as error:
+        return refuse(request, error, await asynchronous.call(known_position))
+
+
+def _stream(procedure: Procedure[..., Any], request: HttpRequest, items: Any, txid: int | None) -> HttpResponseBase:
+    """Return the response that runs a generator while it is sent."""
+    form, context = choose_format(request.headers.get("Accept", "")), copy_context()
+    encode = get_codec(procedure).encode_item
+    if isinstance(request, ASGIRequest):
+        content: Any = awrite_stream(items, encode, form, context)
+    elif procedure.is_async:
+        raise NeedsAsgiError(
+            f"{procedure.name} streams asynchronously, which WSGI cannot send. Serve the project's asgi.py, for "
+            "example with uvicorn, or make it a plain generator."
+        )
+    else:
+        content = write_stream(items, encode, form, context)
+    response = StreamingHttpResponse(content, content_type=form.content_type)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["X-Accel-Buffering"] = "no"  # or nginx would keep the items back
+    if txid is not None:
+        response.headers["Kontract-Txid"] = str(txid)
     return response
 
 
-def _respond(
-    body: bytes, txid: int | None, *, status: int = 200, content_type: str = "application/json"
-) -> HttpResponse:
-    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-    if txid is not None:
-        headers["Kontract-Txid"] = str(txid)
-    return HttpResponse(body, status=status, content_type=content_type, headers=headers)
+@csrf_exempt
+@_outside_atomic_requests
+def batch(request: HttpRequest) -> HttpResponseBase:
+    """Answer several calls, one after another; one that fails stops none of the others."""
+    try:
+        if request.method != "POST":
+            raise MethodNotAllowedError(f"A batch is sent with POST, not with {request.method}.", ["POST"])
+        calls = read_batch(request)
+    except Exception as error:
+        return refuse(request, error, known_position())
+    items = [as_item(_answer(request, single)) for single in calls]
+    return JsonResponse(items, safe=False, headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"})
+
+
+def _answer(request: HttpRequest, single: dict[str, Any]) -> HttpResponseBase:
+    name = single["procedure"]
+    try:
+        procedure = registry.get(name)
+        if procedure.is_stream or get_codec(procedure).is_download:
+            raise InvalidRequestError(f"{name} gives no JSON value, so it cannot be in a batch. Call it by itself.")
+        path = reverse("kontract:call", args=[name])
+    except Exception as error:
+        return refuse(request, error, known_position())
+    alone = make_request(request, single, path)
+    return async_to_sync(acall)(alone, name) if procedure.is_async else call(alone, name)

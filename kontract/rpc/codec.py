@@ -2,15 +2,18 @@
 
 The parameters are one pydantic schema, a ``TypedDict`` made from the annotations: so a parameter may have any name,
 errors have a path that begins with it, and clients can be described by the same schema.  The result is another.
+Files are neither: they come and go beside the JSON.
 Arguments are read strictly: a date comes from its ISO text, but no number comes from text or from ``true``.  Results
 are read leniently, so that a document, where dates are text, fits ``-> Event``; keys unknown to it are left out.
 """
 
 import functools
 import json
+from collections.abc import Mapping
 from inspect import Parameter
 from typing import Any, NotRequired, get_type_hints
 
+from django.db.models import QuerySet
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -23,8 +26,11 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 from kontract.exceptions import ConfigurationError, InvalidArgumentsError, InvalidRequestError, InvalidResultError
+from kontract.rpc.annotations import read_result, read_upload
 from kontract.rpc.envelope import Arguments
 from kontract.rpc.procedure import Procedure, signature
+from kontract.rpc.results import Download
+from kontract.tables.query import TableQuery
 
 # Bytes travel as base64, because JSON is text; NaN does not travel.
 _CONFIG = ConfigDict(allow_inf_nan=False, ser_json_bytes="base64", val_json_bytes="base64")
@@ -36,14 +42,22 @@ class Codec:
 
     def __init__(self, procedure: Procedure[..., Any]) -> None:
         self._procedure = procedure
-        parameters = signature(procedure.function).parameters.values()
-        self._positional = [p.name for p in parameters if p.kind is not Parameter.KEYWORD_ONLY]
+        parameters = list(signature(procedure.function).parameters.values())
+        self.positional = [p.name for p in parameters if p.kind is not Parameter.KEYWORD_ONLY]
         self._positional_only = {p.name: p.default for p in parameters if p.kind is Parameter.POSITIONAL_ONLY}
         hints = self._resolve_hints()
-        fields = {p.name: hints[p.name] if p.default is p.empty else NotRequired[hints[p.name]] for p in parameters}
+        found = (read_upload(p.name, hints[p.name], required=p.default is p.empty) for p in parameters)
+        self.uploads = {upload.name: upload for upload in found if upload is not None}
+        fields = {
+            p.name: hints[p.name] if p.default is p.empty else NotRequired[hints[p.name]]
+            for p in parameters
+            if p.name not in self.uploads
+        }
+        result = read_result(hints.get("return", Any), is_stream=procedure.is_stream)
+        self.is_download = result.is_download
         try:
             self.arguments = _build_arguments(fields)
-            self.result = _build_result(hints.get("return", Any))
+            self.result = _build_result(result.type)
             self.arguments.rebuild(raise_errors=True)  # pydantic waits for names that are not defined yet; we do not
             self.result.rebuild(raise_errors=True)
         except (PydanticUserError, PydanticUndefinedAnnotation) as error:
@@ -73,14 +87,33 @@ class Codec:
             values = self.arguments.validate_json(text, strict=True)
         except ValidationError as error:
             raise self._invalid(_explain(error)) from None
-        return self._bind(values)
+        return self._bind(values | self._check_files(arguments.files))
+
+    def _check_files(self, files: Mapping[str, list[Any]]) -> dict[str, Any]:
+        """Return the files by parameter, as the function takes them."""
+        errors = [
+            _upload_error(name, "no file is taken here", "unexpected_file") for name in files.keys() - self.uploads
+        ]
+        for name, upload in self.uploads.items():
+            count = len(files.get(name, []))
+            if not count and upload.required:
+                errors.append(_upload_error(name, "a file is needed", "missing_file"))
+            if count > 1 and not upload.many:
+                errors.append(_upload_error(name, f"{count} files, but one is taken", "too_many_files"))
+        if errors:
+            raise self._invalid(errors)
+        return {
+            name: files[name] if upload.many else files[name][0]
+            for name, upload in self.uploads.items()
+            if files.get(name)
+        }
 
     def _name(self, arguments: Arguments) -> dict[str, Any]:
         """Return all arguments by parameter; those too many by position."""
-        if len(arguments.args) > len(self._positional):
-            message = f"{len(arguments.args)} arguments by position, but at most {len(self._positional)} are taken"
-            raise self._invalid([{"path": [len(self._positional)], "message": message, "type": "too_many_arguments"}])
-        return arguments.kwargs | dict(zip(self._positional, arguments.args, strict=False))
+        if len(arguments.args) > len(self.positional):
+            message = f"{len(arguments.args)} arguments by position, but at most {len(self.positional)} are taken"
+            raise self._invalid([{"path": [len(self.positional)], "message": message, "type": "too_many_arguments"}])
+        return arguments.kwargs | dict(zip(self.positional, arguments.args, strict=False))
 
     def _bind(self, values: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """Separate what the function takes by position only, where no default can be left out before another one."""
@@ -99,12 +132,25 @@ class Codec:
         Raises ``InvalidResultError``, whose message is for the log: it may quote the result.
         """
         try:
-            value = self.result.validate_python({"result": result})
+            value = self.result.validate_python({"result": _as_list(result)})
             return self.result.dump_json(value, by_alias=True)
         except ValueError as error:  # pydantic's errors are such
-            raise InvalidResultError(
-                f"The procedure {self._procedure.place} returned what does not fit its annotation: {error}"
-            ) from error
+            raise self._invalid_result(str(error)) from error
+
+    def encode_item(self, item: object) -> bytes:
+        """Return the JSON text of one item of a stream.  Raises ``InvalidResultError``."""
+        return self.encode(item)[len(b'{"result":') : -1]
+
+    def check_download(self, result: object) -> Download:
+        """Return the file that the procedure returned.  Raises ``InvalidResultError`` where it is none."""
+        if not isinstance(result, Download):
+            raise self._invalid_result(f"{type(result).__name__} is no Download.")
+        return result
+
+    def _invalid_result(self, reason: str) -> InvalidResultError:
+        return InvalidResultError(
+            f"The procedure {self._procedure.place} returned what does not fit its annotation: {reason}"
+        )
 
 
 def _build_arguments(fields: dict[str, Any]) -> "TypeAdapter[dict[str, Any]]":
@@ -117,6 +163,15 @@ def _build_arguments(fields: dict[str, Any]) -> "TypeAdapter[dict[str, Any]]":
 def _build_result(annotation: Any) -> TypeAdapter[BaseModel]:
     """Build the schema of ``{"result": ...}``: a model, because only its settings govern how bytes are written."""
     return TypeAdapter(create_model("Result", __config__=_CONFIG, result=(annotation, ...)))
+
+
+def _as_list(result: object) -> object:
+    """Run a query, which for pydantic is no list."""
+    return list(result) if isinstance(result, (QuerySet, TableQuery)) else result
+
+
+def _upload_error(name: str, message: str, kind: str) -> dict[str, Any]:
+    return {"path": [name[:100]], "message": message, "type": kind}
 
 
 def _explain(error: ValidationError) -> list[dict[str, Any]]:

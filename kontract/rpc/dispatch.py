@@ -1,63 +1,64 @@
-"""The one road that a call takes."""
+"""The one road that a call takes, from its arguments to its encoded result."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
+from contextlib import nullcontext
+from dataclasses import replace
 from itertools import chain, repeat
 from typing import Any
 
-from kontract.context import CallContext, calling
 from kontract.mvcc import asynchronous
+from kontract.mvcc.snapshot import as_of
 from kontract.mvcc.transaction import arun_transaction, run_transaction
 from kontract.rpc.codec import Codec, get_codec
 from kontract.rpc.envelope import Arguments
+from kontract.rpc.options import PLAIN, Options
 from kontract.rpc.position import known_position, read_position
 from kontract.rpc.procedure import Procedure
+from kontract.rpc.reply import Reply
+from kontract.rpc.results import HttpResp
 
 Bound = tuple[list[Any], dict[str, Any]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """A call's success: the JSON text of ``{"result": ...}``, and the txid it committed or the snapshot it read."""
-
-    body: bytes
-    txid: int | None
-
-
-def dispatch(procedure: Procedure[..., Any], arguments: Arguments, call: CallContext) -> Reply:
+def dispatch(procedure: Procedure[..., Any], arguments: Arguments, options: Options = PLAIN) -> Reply:
     """Run a procedure: validate its arguments, then in one transaction call it and encode its result.
 
     A result that cannot be encoded rolls back.  Raises ``InvalidArgumentsError``, ``InvalidResultError``,
     ``ConflictError`` once the retries are used up, and what the procedure raises.
     """
-    with calling(call):
-        codec = get_codec(procedure)
-        bound = _bind(codec, arguments)
+    codec = get_codec(procedure)
+    bound = _bind(codec, arguments)
 
-        def attempt() -> tuple[bytes, int | None]:
-            args, kwargs = next(bound)
-            body = codec.encode(procedure.function(*args, **kwargs))
-            return body, read_position()
+    def attempt() -> Reply:
+        args, kwargs = next(bound)
+        reply = _encode(codec, procedure.function(*args, **kwargs))
+        return replace(reply, snapshot=read_position())
 
-        (body, snapshot), txid = run_transaction(attempt, isolation=procedure.isolation, retries=procedure.retries)
-        return Reply(body=body, txid=txid or snapshot or known_position())
+    with nullcontext() if options.as_of is None else as_of(options.as_of):
+        reply, txid = run_transaction(attempt, isolation=procedure.isolation, retries=procedure.retries)
+        return replace(reply, txid=txid or reply.snapshot or known_position())
 
 
-async def adispatch(procedure: Procedure[..., Any], arguments: Arguments, call: CallContext) -> Reply:
+async def adispatch(procedure: Procedure[..., Any], arguments: Arguments, options: Options = PLAIN) -> Reply:
     """See dispatch()."""
-    with calling(call):
-        codec = get_codec(procedure)
-        bound = _bind(codec, arguments)
+    codec = get_codec(procedure)
+    bound = _bind(codec, arguments)
 
-        async def attempt() -> tuple[bytes, int | None]:
-            args, kwargs = next(bound)
-            body = codec.encode(await procedure.function(*args, **kwargs))
-            return body, await asynchronous.call(read_position)
+    async def attempt() -> Reply:
+        args, kwargs = next(bound)
+        reply = _encode(codec, await procedure.function(*args, **kwargs))
+        return replace(reply, snapshot=await asynchronous.call(read_position))
 
-        (body, snapshot), txid = await arun_transaction(
-            attempt, isolation=procedure.isolation, retries=procedure.retries
-        )
-        return Reply(body=body, txid=txid or snapshot or await asynchronous.call(known_position))
+    with nullcontext() if options.as_of is None else as_of(options.as_of):
+        reply, txid = await arun_transaction(attempt, isolation=procedure.isolation, retries=procedure.retries)
+        return replace(reply, txid=txid or reply.snapshot or await asynchronous.call(known_position))
+
+
+def start_stream(procedure: Procedure[..., Any], arguments: Arguments) -> Iterator[Any] | AsyncIterator[Any]:
+    """Return the generator of a procedure that streams; each operation in it is a transaction of its own."""
+    args, kwargs = get_codec(procedure).decode(arguments)
+    items: Iterator[Any] | AsyncIterator[Any] = procedure.function(*args, **kwargs)
+    return items
 
 
 def _bind(codec: Codec, arguments: Arguments) -> Iterator[Bound]:
@@ -66,3 +67,11 @@ def _bind(codec: Codec, arguments: Arguments) -> Iterator[Bound]:
     The first are validated right now, before there is a transaction.
     """
     return chain([codec.decode(arguments)], map(codec.decode, repeat(arguments)))
+
+
+def _encode(codec: Codec, returned: Any) -> Reply:
+    status, headers = 200, {}
+    if isinstance(returned, HttpResp):
+        returned, status, headers = returned.result, returned.status, dict(returned.headers)
+    body = codec.check_download(returned) if codec.is_download else codec.encode(returned)
+    return Reply(body=body, status=status, headers=headers)

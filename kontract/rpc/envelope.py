@@ -14,10 +14,11 @@ _ENVELOPE_DEPTH = 2  # the body's object, and the list or object of arguments in
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arguments:
-    """What a client sent, neither named nor validated yet; one of the two is empty."""
+    """What a client sent, neither named nor validated yet; one of ``args`` and ``kwargs`` is empty."""
 
     args: list[Any] = field(default_factory=list)
     kwargs: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, list[Any]] = field(default_factory=dict)
 
 
 def parse(body: bytes) -> Arguments:
@@ -32,6 +33,17 @@ def parse(body: bytes) -> Arguments:
         if not isinstance(envelope.get(key, kind()), kind):
             raise InvalidRequestError(f'"{key}" must be {"a list" if kind is list else "an object"}.')
     return Arguments(**envelope)
+
+
+def parse_kwargs(text: str, files: dict[str, list[Any]] | None = None) -> Arguments:
+    """Return the arguments in a JSON object that stands by itself: in a URL, or beside files.
+
+    Raises ``InvalidRequestError``.
+    """
+    kwargs = loads(text.encode()) if text.strip() else {}
+    if not isinstance(kwargs, dict):
+        raise InvalidRequestError('"kwargs" must be a JSON object.')
+    return Arguments(kwargs=kwargs, files=files or {})
 
 
 def loads(text: bytes) -> Any:

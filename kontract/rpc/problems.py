@@ -1,17 +1,18 @@
 """Failures as problem documents (RFC 9457), telling a client what it may know and no more."""
 
-import json
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, SuspiciousOperation, ValidationError
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation, ValidationError
 from django.db import InterfaceError, OperationalError
 from django.http import Http404
+from pydantic_core import to_json
 
-from kontract.exceptions import KontractError
+from kontract.exceptions import BodyTooLargeError, IdempotencyInProgressError, KontractError
 
 CONTENT_TYPE = "application/problem+json"
+_WORTH_ANOTHER_TRY = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,15 @@ class Problem:
     code: str
     detail: str = ""
     members: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What the status asks a response to carry as well."""
+        if self.status == HTTPStatus.UNAUTHORIZED:
+            return {"WWW-Authenticate": "Bearer"}
+        if self.status in _WORTH_ANOTHER_TRY or self.code == IdempotencyInProgressError.code:
+            return {"Retry-After": str(self.members.get("retry_after", 1))}
+        return {}
 
     @property
     def is_our_fault(self) -> bool:
@@ -38,7 +48,7 @@ class Problem:
         }
         if self.detail:
             document["detail"] = self.detail
-        return json.dumps(document | self.members, default=str).encode()
+        return to_json(document | self.members, fallback=str)
 
 
 def describe(error: Exception) -> Problem:
@@ -56,6 +66,8 @@ def describe(error: Exception) -> Problem:
         return Problem(status=403, code="permission_denied", detail=str(error))
     if isinstance(error, ValidationError):
         return Problem(status=422, code="validation_failed", members={"errors": _list_errors(error)})
+    if isinstance(error, RequestDataTooBig):
+        return Problem(status=413, code=BodyTooLargeError.code)
     if isinstance(error, SuspiciousOperation):
         return Problem(status=400, code="bad_request")
     if isinstance(error, (OperationalError, InterfaceError)):

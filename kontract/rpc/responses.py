@@ -1,0 +1,63 @@
+"""From a call's outcome to Django's response."""
+
+import logging
+from io import BytesIO
+from pathlib import Path
+
+from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from kontract.exceptions import MethodNotAllowedError
+from kontract.rpc.problems import CONTENT_TYPE, describe
+from kontract.rpc.reply import Reply
+from kontract.rpc.results import Download
+
+logger = logging.getLogger("kontract.rpc")
+
+# A file that someone else uploaded shall not run as a page of ours, should the browser show it.
+_HARMLESS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
+
+
+def respond(reply: Reply) -> HttpResponseBase:
+    """Return the response of a call that succeeded."""
+    if isinstance(reply.body, Download):
+        return _finish(_send_file(reply.body, reply.status), reply.txid, dict(reply.headers))
+    response = HttpResponse(reply.body, status=reply.status, content_type="application/json")
+    return _finish(response, reply.txid, dict(reply.headers))
+
+
+def refuse(request: HttpRequest, error: Exception, txid: int | None) -> HttpResponseBase:
+    """Return the problem that ``error`` is, and log what the client is not told."""
+    problem = describe(error)
+    if problem.is_our_fault:
+        logger.error("A call failed: %r", request.path, exc_info=error, extra={"request": request})
+    headers = problem.headers
+    if isinstance(error, MethodNotAllowedError):
+        headers["Allow"] = ", ".join(error.allowed)
+    return _finish(HttpResponse(problem.encode(), status=problem.status, content_type=CONTENT_TYPE), txid, headers)
+
+
+def _finish(response: HttpResponseBase, txid: int | None, headers: dict[str, str]) -> HttpResponseBase:
+    for name, value in {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **headers}.items():
+        response.headers[name] = value
+    if txid is not None:
+        response.headers["Kontract-Txid"] = str(txid)
+    return response
+
+
+def _send_file(download: Download, status: int) -> HttpResponseBase:
+    content, name = download.content, download.filename or ""
+    if isinstance(content, Path):
+        name, content = name or content.name, content.open("rb")
+    elif isinstance(content, bytes):
+        content = BytesIO(content)
+    response = FileResponse(
+        content,
+        as_attachment=download.filename is not None,
+        filename=name,
+        content_type=download.content_type,
+        status=status,
+    )
+    for header, value in _HARMLESS.items():
+        response.headers[header] = value
+    return response
