@@ -5,9 +5,11 @@ raises ``ConfigurationError``.
 """
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
+from os import PathLike
+from pathlib import Path
 from typing import Any, Literal
 
 from django.conf import settings as django_settings
@@ -51,6 +53,9 @@ class Settings:
     MAX_BODY_BYTES: int = 16 * 1024 * 1024  # bytes of a call's request body
     MAX_UPLOAD_BYTES: int = 128 * 1024 * 1024  # bytes of a call's request body with files
     MAX_BATCH: int = 100  # calls in one request
+    MIDDLEWARE: Sequence[Any] = ()  # around calls and views, each with its filter; see kontract.rpc.filters
+    TRUSTED_PROXIES: int = 0  # proxies of ours in front, each of which appends to X-Forwarded-For
+    ROUTES: str | PathLike[str] | None = None  # the manifest of routes; None: import every backend.py at start-up
     RELEASE: str = ""  # names what is deployed: another one makes clients' copies of results stale
 
 
@@ -100,7 +105,17 @@ def _validate(settings: Settings) -> None:
         raise ConfigurationError('KONTRACT["PREPARED_STATEMENTS"] must be True, False or None.')
     if not isinstance(settings.RELEASE, str):
         raise ConfigurationError(f'KONTRACT["RELEASE"] is {settings.RELEASE!r}; it must be a string.')
-    skipped = {"TABLES", "PREPARED_STATEMENTS", "RELEASE", *choices}
+    if not isinstance(settings.MIDDLEWARE, (list, tuple)):
+        raise ConfigurationError(f'KONTRACT["MIDDLEWARE"] is {settings.MIDDLEWARE!r}; it must be a list.')
+    if not isinstance(settings.TRUSTED_PROXIES, int):
+        raise ConfigurationError(
+            f'KONTRACT["TRUSTED_PROXIES"] is {settings.TRUSTED_PROXIES!r}; it must be the number of proxies.'
+        )
+    if settings.ROUTES is not None and not _is_absolute(settings.ROUTES):
+        raise ConfigurationError(
+            f'KONTRACT["ROUTES"] is {settings.ROUTES!r}; it must be an absolute path, such as BASE_DIR / "routes.json".'
+        )
+    skipped = {"TABLES", "PREPARED_STATEMENTS", "ROUTES", "MIDDLEWARE", "RELEASE", *choices}
     for key in (f.name for f in fields(Settings) if f.name not in skipped):
         value = getattr(settings, key)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
@@ -109,6 +124,11 @@ def _validate(settings: Settings) -> None:
         raise ConfigurationError(
             f'KONTRACT["MAX_ID_BYTES"] is {settings.MAX_ID_BYTES}; a PostgreSQL index entry holds at most 2000.'
         )
+
+
+def _is_absolute(path: object) -> bool:
+    """Tell whether ``path`` names the same file wherever the process runs."""
+    return isinstance(path, (str, PathLike)) and Path(path).is_absolute()
 
 
 @lru_cache(maxsize=1)
