@@ -48,9 +48,14 @@ def check_database(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.compatibility)
 def check_procedures(**kwargs: Any) -> list[CheckMessage]:
-    """Check that the annotations of every procedure can be validated, before a client finds out."""
+    """Check that the annotations of the procedures can be validated, before a client finds out.
+
+    A manifest of routes is only read: what is imported at the first call is not imported to be checked.
+    """
     messages: list[CheckMessage] = []
-    for procedure in registry:
+    if registry.fault is not None:
+        messages.append(Error(registry.fault, hint='Or remove KONTRACT["ROUTES"].', id="kontract.E020"))
+    for procedure in registry.loaded():
         try:
             get_codec(procedure)
         except ConfigurationError as error:

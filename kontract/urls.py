@@ -10,11 +10,11 @@ app_name = "kontract"
 
 
 class AsyncProcedureConverter(StringConverter):
-    """The name of a procedure that is a coroutine function."""
+    """The name of an asynchronous procedure."""
 
     def to_python(self, value: str) -> str:
         """Return the name, or raise ``ValueError``, on which Django goes on to the next pattern."""
-        if value not in registry or not registry.get(value).is_async:
+        if not registry.is_async(value):
             raise ValueError(value)
         return value
 
