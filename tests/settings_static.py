@@ -6,10 +6,11 @@ INSTALLED_APPS = [
     *("django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.messages"),
     *("django.contrib.sessions", "django.contrib.staticfiles", "django_filters", "rest_framework"),
     *("kontract", "tests.app", "tests.library", "tests.shop", "tests.twins.plain", "tests.twins.versioned"),
+    "tests.zoo",
 ]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ROOT_URLCONF = "tests.urls"
-KONTRACT = {"TABLES": {"users": {}, "orders": {}, "counters": {"versioned": False}}}
+KONTRACT = {"TABLES": {"users": {}, "orders": {}, "counters": {"versioned": False}, "zoo_cages": {}}}
 STATIC_URL = "static/"
 TEMPLATES = [
     {

@@ -1,0 +1,184 @@
+"""The language-neutral description of all procedures, from which every text is generated.
+
+Types are JSON Schema (draft 2020-12) as ``kontract.codegen.schemas`` makes it.  Everything is sorted by name, so that
+the same project gives the same manifest on every machine.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from inspect import Parameter
+from typing import Any, get_origin, get_type_hints
+
+from pydantic import ConfigDict, TypeAdapter
+from pydantic_core import PydanticSerializationError
+from typing_extensions import TypedDict
+
+from kontract.codegen.schemas import Schema, Source, build_schemas
+from kontract.exceptions import CallError
+from kontract.perms import Perm
+from kontract.rpc.codec import Codec, get_codec
+from kontract.rpc.procedure import Procedure, signature
+from kontract.rpc.results import HttpResp
+
+_ANY: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_bytes="base64"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadEntry:
+    """A parameter that is a file, or with ``many`` a list of files."""
+
+    name: str
+    required: bool
+    many: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorEntry:
+    """A declared error.  ``name`` is its class, ``members`` the object schema of its fields in the problem document."""
+
+    name: str
+    code: str
+    status: int
+    doc: str
+    members: Schema
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcedureEntry:
+    """One procedure.
+
+    ``arguments`` is an object schema: its ``properties`` are the parameters but files, in the function's order; those
+    not in ``required`` have a default, which is given as ``default`` where JSON can tell it.  ``positional`` names the
+    parameters, files too, that are not keyword-only.  ``result`` is the schema of the value, of one item where
+    ``is_stream``, of nothing (null) where ``is_download``.  ``has_own_status``: whether it succeeds with other statuses
+    than 200, too.  ``perm`` is written as ``"RW_"``; ``ugroups`` is None where anybody may call.
+    """
+
+    name: str
+    egroup: str
+    doc: str
+    perm: str
+    ugroups: tuple[str, ...] | None
+    is_read_only: bool
+    is_stream: bool
+    is_download: bool
+    has_own_status: bool
+    has_etag: bool
+    uploads: tuple[UploadEntry, ...]
+    positional: tuple[str, ...]
+    arguments: Schema
+    result: Schema
+    errors: tuple[ErrorEntry, ...]
+
+    @property
+    def has_get(self) -> bool:
+        """Whether it can be called with GET."""
+        return self.is_read_only and not self.is_stream and not self.uploads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """All procedures, and the named types that they share, as ``{"$ref": "#/$defs/<name>"}`` refers to them.
+
+    ``inputs`` pairs those that are read with their like that is written, ``{"UserInput": "User"}``: the two differ in
+    which fields are required, or in more.
+    """
+
+    procedures: tuple[ProcedureEntry, ...] = ()
+    definitions: Mapping[str, Schema] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def errors(self) -> tuple[ErrorEntry, ...]:
+        """Every declared error once, by name and code."""
+        found = {(error.name, error.code): error for entry in self.procedures for error in entry.errors}
+        return tuple(found[key] for key in sorted(found))
+
+
+def build_manifest(procedures: Iterable[Procedure[..., Any]]) -> Manifest:
+    """Describe procedures.  Raises ``ConfigurationError`` for an annotation that cannot be validated."""
+    known = sorted(procedures, key=lambda procedure: procedure.name)
+    schemas, definitions, inputs = build_schemas([source for procedure in known for source in _list_sources(procedure)])
+    return Manifest(
+        procedures=tuple(_describe(procedure, get_codec(procedure), schemas) for procedure in known),
+        definitions=definitions,
+        inputs=inputs,
+    )
+
+
+def _list_sources(procedure: Procedure[..., Any]) -> list[Source]:
+    codec = get_codec(procedure)
+    return [
+        ((procedure.name, "arguments"), "validation", codec.arguments),
+        ((procedure.name, "result"), "serialization", codec.result),
+        *(((procedure.name, error.__qualname__), "serialization", _adapt(error)) for error in procedure.errors),
+    ]
+
+
+def _adapt(error: type[CallError]) -> TypeAdapter[Any]:
+    """Return the shape of an error's members of the problem document."""
+    make: Any = TypedDict
+    hints = get_type_hints(error, include_extras=True)
+    return TypeAdapter(make("Members", {f.name: hints[f.name] for f in fields(error)} if is_dataclass(error) else {}))
+
+
+def _describe(
+    procedure: Procedure[..., Any], codec: Codec, schemas: Mapping[tuple[str, str], Schema]
+) -> ProcedureEntry:
+    return ProcedureEntry(
+        name=procedure.name,
+        egroup=procedure.egroup,
+        doc=procedure.doc,
+        perm=_write_perm(procedure.perm),
+        ugroups=None if procedure.ugroups is None else tuple(sorted(procedure.ugroups)),
+        is_read_only=procedure.is_read_only,
+        is_stream=procedure.is_stream,
+        is_download=codec.is_download,
+        has_own_status=_has_own_status(procedure),
+        has_etag=procedure.etag,
+        uploads=tuple(UploadEntry(name=u.name, required=u.required, many=u.many) for u in codec.uploads.values()),
+        positional=_list_positional(procedure),
+        arguments=_add_defaults(schemas[procedure.name, "arguments"], procedure),
+        result=schemas[procedure.name, "result"]["properties"]["result"],
+        errors=tuple(
+            ErrorEntry(
+                name=error.__name__,
+                code=error.code,
+                status=int(error.http_status),
+                doc=error.summary(),
+                members=schemas[procedure.name, error.__qualname__],
+            )
+            for error in sorted(procedure.errors, key=lambda error: (error.__name__, error.code))
+        ),
+    )
+
+
+def _list_positional(procedure: Procedure[..., Any]) -> tuple[str, ...]:
+    parameters = signature(procedure.function).parameters.values()
+    return tuple(p.name for p in parameters if p.kind is not Parameter.KEYWORD_ONLY)
+
+
+def _add_defaults(arguments: Schema, procedure: Procedure[..., Any]) -> Schema:
+    """Return the schema of the arguments with the defaults that JSON can tell."""
+    parameters = signature(procedure.function).parameters
+    properties = {
+        name: {**schema, **_write_default(parameters[name].default)} for name, schema in arguments["properties"].items()
+    }
+    return {**arguments, "properties": properties}
+
+
+def _write_default(default: Any) -> dict[str, Any]:
+    try:
+        return {} if default is Parameter.empty else {"default": json.loads(_ANY.dump_json(default))}
+    except (PydanticSerializationError, ValueError):
+        return {}
+
+
+def _write_perm(perm: Perm) -> str:
+    return "".join(bit.name or "_" if perm & bit else "_" for bit in (Perm.R, Perm.W, Perm.X))
+
+
+def _has_own_status(procedure: Procedure[..., Any]) -> bool:
+    annotation = get_type_hints(procedure.function).get("return")
+    return (get_origin(annotation) or annotation) is HttpResp

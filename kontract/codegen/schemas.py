@@ -1,0 +1,151 @@
+"""JSON Schemas of many pydantic adapters at once, with the named types that they share."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+Schema = Mapping[str, Any]
+Key = tuple[str, str]
+Source = tuple[Key, Literal["validation", "serialization"], "TypeAdapter[Any]"]
+
+
+class Schemas(NamedTuple):
+    """Schemas by the key of their source; named ones, sorted by name; what is read by what is written of its kind."""
+
+    schemas: dict[Key, Schema]
+    definitions: dict[str, Schema]
+    inputs: dict[str, str]
+
+
+_PREFIX = "#/$defs/"
+_DECIMAL = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+
+
+def build_schemas(sources: Sequence[Source]) -> Schemas:
+    """Return the object schema of each source, and the definitions that these refer to.
+
+    A type that reads and writes alike is one definition, ``User``; otherwise what is read is ``UserInput``.
+    """
+    found, shared = TypeAdapter.json_schemas(sources, schema_generator=_Generator)
+    definitions: dict[str, Schema] = shared.get("$defs", {})
+    schemas = {key: _inline(schema, definitions) for (key, _), schema in found.items()}
+    used = _find_used(schemas.values(), definitions)
+    names = _name(sorted(used))
+    return Schemas(
+        {key: _rename(schema, names) for key, schema in schemas.items()},
+        {names[old]: _rename(definitions[old], names) for old in sorted(used, key=lambda old: names[old])},
+        {names[old]: names[like] for old in sorted(used) if (like := old.replace("-Input", "-Output")) in used - {old}},
+    )
+
+
+def _inline(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
+    """Return what a reference at the top refers to: arguments and errors need no name."""
+    whole = definitions[schema["$ref"].removeprefix(_PREFIX)] if "$ref" in schema else schema
+    return {key: value for key, value in whole.items() if key != "title"}
+
+
+def _find_used(schemas: Iterable[Schema], definitions: Mapping[str, Schema]) -> set[str]:
+    used: set[str] = set()
+    waiting = [name for schema in schemas for name in find_references(schema)]
+    while waiting:
+        if (name := waiting.pop()) not in used:
+            used.add(name)
+            waiting += find_references(definitions[name])
+    return used
+
+
+def find_references(schema: Any) -> list[str]:
+    """Return the names of the definitions that a schema refers to, with repetitions."""
+    if isinstance(schema, Mapping):
+        reference = schema.get("$ref")
+        own = [reference.removeprefix(_PREFIX)] if isinstance(reference, str) else []
+        return own + [name for value in schema.values() for name in find_references(value)]
+    return [name for item in schema for name in find_references(item)] if isinstance(schema, list) else []
+
+
+def _name(old: Iterable[str]) -> dict[str, str]:
+    """Give each definition the shortest name that is free: its class's, with its module's, or pydantic's own."""
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for key in sorted(old, key=lambda key: (key.endswith("-Input"), key)):
+        path, _, mode = key.partition("-")
+        parts = [_spell(part) for part in re.split("__(?=[A-Za-z0-9])", path)]
+        suffix = "Input" if mode.startswith("Input") else ""
+        whole = "".join(part[:1].upper() + part[1:] for part in parts)
+        name = next(n for n in (parts[-1] + suffix, whole + suffix, re.sub(r"\W", "_", key)) if _is_free(n, taken))
+        taken.add(name)
+        names[key] = name
+    return names
+
+
+def _is_free(name: str, taken: set[str]) -> bool:
+    return name not in taken and not name[0].isdigit()
+
+
+def _spell(part: str) -> str:
+    """Return a class's name; that of a generic one, ``Page_User_``, as ``PageUser``."""
+    return "".join(p[:1].upper() + p[1:] for p in part.split("_")) if part.endswith("_") else part
+
+
+def _rename(schema: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(schema, Mapping):
+        return {key: _rename(value, names) for key, value in schema.items()}
+    if isinstance(schema, list):
+        return [_rename(item, names) for item in schema]
+    if isinstance(schema, str) and schema.startswith(_PREFIX):
+        name = schema.removeprefix(_PREFIX)
+        return _PREFIX + names.get(name, name)
+    return schema
+
+
+def _open(schema: JsonSchemaValue) -> JsonSchemaValue:
+    """Leave out that other keys are refused: it would make two types of most that are read and written."""
+    if schema.get("additionalProperties") is False:
+        del schema["additionalProperties"]
+    return schema
+
+
+class _Generator(GenerateJsonSchema):
+    """Pydantic's schemas, but alike for reading and writing where a client need not know the difference."""
+
+    ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}
+
+    def sort(self, value: JsonSchemaValue, parent_key: str | None = None) -> JsonSchemaValue:
+        """Keep the order of fields, which is the author's."""
+        return value
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """Leave out titles that only repeat a field's name."""
+        return False
+
+    def field_is_required(self, field: Any, total: bool) -> bool:
+        """Tell whether a client must send a field, or can rely on getting it."""
+        if self.mode == "validation" or field.get("serialization_exclude_if") is not None:
+            return super().field_is_required(field, total)
+        return super().field_is_required(field, total) or field["schema"]["type"] == "default"
+
+    def typed_dict_schema(self, schema: core_schema.TypedDictSchema) -> JsonSchemaValue:
+        """See _open()."""
+        return _open(super().typed_dict_schema(schema))
+
+    def dataclass_schema(self, schema: core_schema.DataclassSchema) -> JsonSchemaValue:
+        """See _open()."""
+        return _open(super().dataclass_schema(schema))
+
+    def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
+        """Describe a decimal as its text both ways, since a JSON number may lose digits."""
+        return {"type": "string", "format": "decimal", "pattern": _DECIMAL}
+
+    def bytes_schema(self, schema: core_schema.BytesSchema) -> JsonSchemaValue:
+        """Describe bytes as base64 with the alphabet of URLs, which is what is written; both alphabets are read."""
+        if self._config.ser_json_bytes != "base64":  # a model with settings of its own
+            return {"type": "string"}
+        return {"type": "string", "contentEncoding": "base64url"}
+
+    def enum_schema(self, schema: core_schema.EnumSchema) -> JsonSchemaValue:
+        """Add the names of an enumeration's members."""
+        return super().enum_schema(schema) | {"x-enum-varnames": [member.name for member in schema["members"]]}
