@@ -105,3 +105,14 @@ def remove_log(connection: BaseDatabaseWrapper, ns: int, horizon: int, *, batch:
             (removed,) = cursor.fetchone()
             if removed:
                 yield removed
+
+
+def remove_buckets(connection: BaseDatabaseWrapper, ns: int, *, batch: int) -> Iterator[int]:
+    """Remove the buckets of rate limits that are empty again, which is what one that is missing is; see ``remove``."""
+    with connection.cursor() as cursor:
+        removed = batch
+        while removed == batch:
+            cursor.execute(versions.REMOVE_BUCKETS, {"ns": ns, "batch": batch})
+            (removed,) = cursor.fetchone()
+            if removed:
+                yield removed
