@@ -26,21 +26,22 @@ def find_fresh(request: HttpRequest, procedure: Procedure[..., Any], options: Op
     if not procedure.etag or "If-None-Match" not in request.headers:
         return None
     txid = options.as_of if isinstance(options.as_of, int) else clock.latest(*locate())
-    response = get_conditional_response(request, etag=_etag(request, procedure, txid))
+    etag = _etag(request, procedure, txid)
+    response = get_conditional_response(request, etag=etag)
     if response is not None:
         response.headers["Kontract-Txid"] = str(txid)
-        _describe(response)
+        _describe(response, etag)
     return response
 
 
 def mark(request: HttpRequest, procedure: Procedure[..., Any], reply: Reply, response: HttpResponseBase) -> None:
     """Tell the client under which ``ETag`` to keep the response, if it may."""
     if procedure.etag and reply.snapshot is not None:
-        response.headers["ETag"] = _etag(request, procedure, reply.snapshot)
-        _describe(response)
+        _describe(response, _etag(request, procedure, reply.snapshot))
 
 
-def _describe(response: HttpResponseBase) -> None:
+def _describe(response: HttpResponseBase, etag: str) -> None:
+    response.headers["ETag"] = etag
     response.headers["Cache-Control"] = "private, no-cache"
     patch_vary_headers(response, ("Cookie", "Authorization", "Kontract-As-Of"))
 

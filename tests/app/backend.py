@@ -16,8 +16,8 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from kontract import backend, ctx, env
-
-SECRET = "the combination is 12345"
+from tests.app import road as road
+from tests.calls import SECRET
 
 
 class Colour(Enum):

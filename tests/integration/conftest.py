@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from io import StringIO
+from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.core.management import call_command
 
+from tests.calls import Post, asgi, wsgi
 from tests.consistency import check_consistency
 
 
@@ -26,3 +29,24 @@ def consistent(namespace: str) -> Iterator[None]:
     """Check at the end that the versions in the test's namespace and the log agree."""
     yield
     check_consistency()
+
+
+@pytest.fixture(params=[wsgi, asgi], ids=["wsgi", "asgi"])
+def post(request: pytest.FixtureRequest) -> Post:
+    """POST a body to a procedure, through each of Django's two handlers."""
+    chosen: Post = request.param
+    return chosen
+
+
+@pytest.fixture
+def signed_in(settings: Any) -> Iterator[Any]:
+    """Install Django's sessions and authentication, and yield a user."""
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+    settings.MIDDLEWARE = [
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.middleware.csrf.CsrfViewMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+    ]
+    user = get_user_model().objects.create_user("ada", password="difference")
+    yield user
+    user.delete()
