@@ -8,7 +8,6 @@ what it then registers must be what the manifest says.
 import asyncio
 import functools
 import logging
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from typing import Any, Final, NamedTuple, overload
@@ -49,7 +48,6 @@ class Registry:
         self._is_complete = False
         self._is_deferred = False
         self._fault: str | None = None
-        self._importing = threading.RLock()  # held while a module is imported: two that import each other would wait
 
     def register(self, procedure: Procedure[..., Any]) -> None:
         """Add a procedure.
@@ -58,7 +56,7 @@ class Registry:
         routes does not name can be called by Python alone, and the log says so.
         """
         origin = find_origin()
-        found = _Found(procedure, route_of(procedure, origin and origin.module), origin)
+        found = _Found(procedure, route_of(procedure, origin.module if origin else None), origin)
         if (other := self._found.get(procedure.name)) is not None and other.is_current:
             raise ConfigurationError(
                 f"Two procedures are named {procedure.name!r}: {other.procedure.place} and {procedure.place}. Rename "
@@ -80,13 +78,12 @@ class Registry:
 
         Whatever a manifest says is forgotten.  Raises what a module raises that cannot be imported.
         """
-        with self._importing:
-            self._is_complete = self._is_deferred = False
-            autodiscover_modules("backend")
-            found = {name: each for name, each in self._found.items() if each.is_current}
-            self._routes = {name: each.route for name, each in found.items()}
-            self._procedures = {name: each.procedure for name, each in found.items()}
-            self._is_complete, self._fault = True, None
+        self._is_complete = self._is_deferred = False
+        autodiscover_modules("backend")
+        found = {name: each for name, each in self._found.items() if each.is_current}
+        self._routes = {name: each.route for name, each in found.items()}
+        self._procedures = {name: each.procedure for name, each in found.items()}
+        self._is_complete, self._fault = True, None
 
     def defer(self, routes: Mapping[str, Route]) -> None:
         """Take ``routes`` for all there are, and import the module of each at its first call."""
@@ -112,8 +109,10 @@ class Registry:
 
     async def aget(self, name: str) -> Procedure[..., Any]:
         """See get().  A module is imported by a thread, so that the event loop goes on."""
-        self.describe(name)  # which refuses an unknown name at once
-        return self._procedures.get(name) or await asyncio.to_thread(self.get, name)
+        if (procedure := self._procedures.get(name)) is None:
+            self.describe(name)  # which refuses an unknown name at once
+            procedure = await asyncio.to_thread(self.get, name)
+        return procedure
 
     def describe(self, name: str) -> Route:
         """Return the metadata of the procedure of this name, importing nothing.  Raises ``ProcedureNotFound``."""
@@ -166,8 +165,7 @@ class Registry:
 
     def _import(self, route: Route) -> None:
         try:
-            with self._importing:
-                import_module(route.module)
+            import_module(route.module)  # of several threads one does so, and the others wait
         except Exception as error:
             raise ConfigurationError(
                 f"The procedure {route.name!r} cannot be called, because its module {route.module} cannot be imported: "
