@@ -12,8 +12,6 @@ from pydantic import Field
 from kontract import CallError, Download, HttpResp, backend, ctx, env, perms
 from tests.calls import SECRET
 
-File = UploadedFile  # type: ignore[type-arg]  # generic for type checkers only
-
 closed: list[str] = []  # streams that have been closed
 
 
@@ -108,7 +106,11 @@ async def count_up_async(last: int, fail: str = "") -> AsyncIterator[dict[str, A
 
 
 @backend
-def measure_files(label: str, first: File, rest: list[File] | None = None) -> dict[str, Any]:
+def measure_files(  # for type checkers, files are generic
+    label: str,
+    first: UploadedFile,  # type: ignore[type-arg]
+    rest: list[UploadedFile] | None = None,
+) -> dict[str, Any]:
     """Return what arrived."""
     files = [first, *(rest or [])]
     return {"label": label, "files": [[f.name, f.content_type, f.read().decode("latin-1")] for f in files]}
