@@ -63,9 +63,9 @@ class Sealer:
 
     def whole(self, head: ResponseHead, body: bytes, *, block: int = 1) -> bytes:
         """Seal a whole response; one that fits into a chunk is padded to a multiple of ``block`` bytes."""
-        room = max(self._chunk - len(encode_response(head)), 0)
-        if len(body) <= room and len(envelope := encode_response(head, body, block=block)) <= self._chunk:
+        if len(body) < self._chunk and len(envelope := encode_response(head, body, block=block)) <= self._chunk:
             return self._begin(envelope, _LAST)
+        room = max(self._chunk - len(encode_response(head)), 0)
         return self.start(head, body[:room]) + self.end(body[room:])
 
     def start(self, head: ResponseHead, body: bytes = b"") -> bytes:
@@ -115,7 +115,7 @@ class Opener:
         self._header = pack_header(RESPONSE_TYPE, secrets.suite, secrets.sid, seq)
         self._largest = chunk + CHUNK_OVERHEAD
         self._framing = framing
-        self._buffer = bytearray()
+        self._rest = b""
         self._cipher: Cipher | None = None
         self._number = 0
         self._stage = Stage.HEAD
@@ -125,10 +125,11 @@ class Opener:
 
         Raises ``SessionResetError`` if the answer is RESET, ``NotAuthenticError``, or ``InvalidEnvelopeError``.
         """
-        self._buffer += data
-        if self._cipher is None and self._buffer.startswith(RESET):
+        buffer = self._rest + data if self._rest else data
+        if self._cipher is None and buffer.startswith(RESET):
             raise SessionResetError
-        pieces = self._framing.decode(self._buffer, self._largest, self._cipher is None)
+        pieces, end = self._framing.decode(memoryview(buffer), self._largest, self._cipher is None)
+        self._rest = buffer[end:]
         return [event for piece in pieces for event in self._open(piece)]
 
     def close(self) -> None:
@@ -136,7 +137,7 @@ class Opener:
         if self._stage is not Stage.ENDED:
             raise TruncatedError
 
-    def _open(self, piece: bytes) -> Iterator[Event]:
+    def _open(self, piece: bytes | memoryview) -> Iterator[Event]:
         if self._cipher is None:
             self._open_prefix(piece)
             return
@@ -151,16 +152,15 @@ class Opener:
             self._stage = Stage.ENDED
             yield End()
 
-    def _open_prefix(self, piece: bytes) -> None:
+    def _open_prefix(self, piece: bytes | memoryview) -> None:
         if len(piece) != PREFIX_BYTES or piece[:HEADER_BYTES] != self._header:
             raise NotAuthenticError
-        self._cipher = self._secrets.response_cipher(self._seq, piece[HEADER_BYTES:])
+        self._cipher = self._secrets.response_cipher(self._seq, bytes(piece[HEADER_BYTES:]))
 
-    def _open_chunk(self, cipher: Cipher, piece: bytes) -> tuple[bool, bytes]:
-        final = piece[:FINAL_BYTES]
+    def _open_chunk(self, cipher: Cipher, piece: bytes | memoryview) -> tuple[bool, bytes]:
+        final = bytes(piece[:FINAL_BYTES])
         if self._stage is Stage.ENDED or final not in (_MORE, _LAST):
             raise NotAuthenticError
-        with memoryview(piece) as view:
-            plaintext = cipher.open(self._number, view[FINAL_BYTES:], self._header + final)
+        plaintext = cipher.open(self._number, piece[FINAL_BYTES:], self._header + final)
         self._number += 1
         return final == _LAST, plaintext

@@ -101,7 +101,7 @@ def decode_response(envelope: bytes) -> tuple[ResponseHead, bytes]:
 
 
 def _encode(members: dict[str, Any], body: bytes, block: int) -> bytes:
-    head = json.dumps(members, separators=(",", ":"), ensure_ascii=False).encode()
+    head = _ENCODER.encode(members).encode()
     if block > 1:
         # Say how much padding there is with always as many digits, or saying it would change it.
         width = len(str(block))
@@ -128,7 +128,7 @@ def _decode(envelope: bytes, names: set[str]) -> tuple[dict[str, Any], bytes]:
 
 def _parse(head: bytes) -> dict[str, Any]:
     try:
-        members = json.loads(head.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        members = _DECODER.decode(head.decode())
     except (ValueError, RecursionError) as error:
         raise InvalidEnvelopeError("The envelope's head is no JSON object in UTF-8 with unique names.") from error
     if not isinstance(members, dict):
@@ -152,6 +152,10 @@ def _unpad(envelope: bytes, start: int, pad: object) -> bytes:
     if end < start or envelope.count(0, end) != len(envelope) - end:
         raise InvalidEnvelopeError("The envelope does not end with as many zero bytes as its head says.")
     return envelope[start:end]
+
+
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
 
 
 def _decode_headers(headers: object) -> Headers:

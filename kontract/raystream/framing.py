@@ -34,8 +34,8 @@ class Framing(Protocol):
         """Return a chunk, given in parts, as it lies on the wire."""
 
     @staticmethod
-    def decode(buffer: bytearray, largest: int, first: bool) -> list[bytes]:
-        """Take all complete pieces off the buffer and return them.
+    def decode(buffer: memoryview, largest: int, first: bool) -> tuple[list[bytes | memoryview], int]:
+        """Return all complete pieces in the buffer, and where the rest of it begins.
 
         ``first`` says that no piece came before; ``largest`` is how many bytes one may have.  Raises
         ``NotAuthenticError`` for what cannot be one.
@@ -58,25 +58,25 @@ class Lengths:
         return b"".join((sum(map(len, parts)).to_bytes(_LENGTH_BYTES, "big"), *parts))
 
     @staticmethod
-    def decode(buffer: bytearray, largest: int, first: bool) -> list[bytes]:
+    def decode(buffer: memoryview, largest: int, first: bool) -> tuple[list[bytes | memoryview], int]:
         """See ``Framing.decode``."""
-        pieces = []
+        pieces: list[bytes | memoryview] = []
         start = 0
-        if first and len(buffer) >= PREFIX_BYTES:
-            pieces.append(bytes(buffer[:PREFIX_BYTES]))
+        if first:
+            if len(buffer) < PREFIX_BYTES:
+                return [], 0
+            pieces.append(buffer[:PREFIX_BYTES])
             start = PREFIX_BYTES
-        while (pieces or not first) and len(buffer) - start >= _LENGTH_BYTES:
+        while len(buffer) - start >= _LENGTH_BYTES:
             begin = start + _LENGTH_BYTES
             end = begin + int.from_bytes(buffer[start:begin], "big")
             if not CHUNK_OVERHEAD <= end - begin <= largest:
                 raise NotAuthenticError
             if end > len(buffer):
                 break
-            with memoryview(buffer) as view:
-                pieces.append(bytes(view[begin:end]))
+            pieces.append(buffer[begin:end])
             start = end
-        del buffer[:start]
-        return pieces
+        return pieces, start
 
 
 class Lines:
@@ -95,14 +95,12 @@ class Lines:
         return _encode_event(b"".join(parts))
 
     @staticmethod
-    def decode(buffer: bytearray, largest: int, first: bool) -> list[bytes]:
+    def decode(buffer: memoryview, largest: int, first: bool) -> tuple[list[bytes | memoryview], int]:
         """See ``Framing.decode``.  Other lines, such as comments that a proxy puts between, are passed over."""
-        *lines, rest = buffer.split(b"\n")
-        pieces = [_decode_line(line, largest) for line in lines if line.startswith(_DATA)]
+        *lines, rest = bytes(buffer).split(b"\n")
         if len(rest) > _longest_line(largest):
             raise NotAuthenticError
-        buffer[:] = rest
-        return pieces
+        return [_decode_line(line, largest) for line in lines if line.startswith(_DATA)], len(buffer) - len(rest)
 
 
 _DATA: Final = b"data:"
@@ -112,7 +110,7 @@ def _encode_event(piece: bytes) -> bytes:
     return b"data: " + base64.b64encode(piece) + b"\n\n"
 
 
-def _decode_line(line: bytearray, largest: int) -> bytes:
+def _decode_line(line: bytes, largest: int) -> bytes:
     if len(line) > _longest_line(largest):
         raise NotAuthenticError
     try:

@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Final, Self
 
 from kontract.raystream.errors import MisuseError, NotAuthenticError
@@ -26,17 +26,21 @@ class Limits:
 
     def __post_init__(self) -> None:
         """Raise ``MisuseError`` for a limit beyond the protocol's."""
-        for name, value, least, most in zip(_NAMES, astuple(self), _LEAST, _MOST, strict=True):
+        for name, value, least, most in zip(_NAMES, self.values(), _LEAST, _MOST, strict=True):
             if not least <= value <= most:
                 raise MisuseError(f"The limit {name!r} is {value}; it must be between {least} and {most}.")
 
+    def values(self) -> tuple[int, ...]:
+        """Return the limits in their order on the wire."""
+        return self.idle, self.absolute, self.requests, self.frame, self.chunk
+
     def encode(self) -> bytes:
         """Return five numbers of 32 bits: idle, absolute, requests, frame, chunk."""
-        return _FORMAT.pack(*astuple(self))
+        return _FORMAT.pack(*self.values())
 
     @classmethod
     def of(cls, values: Iterable[int]) -> Self:
-        """Return the limits of these values, in their order.  Raises ``MisuseError``."""
+        """Return the limits that have these ``values()``.  Raises ``MisuseError``."""
         return cls(**dict(zip(_NAMES, values, strict=True)))
 
     @classmethod

@@ -11,7 +11,7 @@ Neither does one past its deadline.  What is not in this table is not authentic.
 
 import base64
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final, Self
 
@@ -105,7 +105,7 @@ class SessionState:
             "sid": self.sid.hex(),
             "suite": self.suite.id,
             "wrapped": base64.b64encode(self.wrapped).decode(),
-            "limits": list(astuple(self.limits)),
+            "limits": list(self.limits.values()),
             "expires_at": self.expires_at,
             "ends_at": self.ends_at,
             "status": self.status.value,
