@@ -18,7 +18,7 @@ LAYERS = (
 )
 RANKS = {name: rank for rank, name in enumerate(LAYERS.replace("|", " ").split())}
 # Nothing imports these, and they import little.
-OUTSIDE = {"embedded": {"exceptions", "conf"}, "testing": {"exceptions", "conf"}}
+OUTSIDE: dict[str, set[str]] = {"client": set(), "embedded": {"exceptions", "conf"}, "testing": {"exceptions", "conf"}}
 SQL_ON_TABLES = re.compile(r"\b(FROM|INTO|UPDATE|JOIN)\s+(storage|trxs)\b")
 
 PACKAGE = Path(kontract.__file__).parent
@@ -56,8 +56,8 @@ def violations(module: str, source: str, *, package: bool = False) -> Iterator[s
     for name in imported(tree, module, package=package):
         if name.split(".")[0] == "kontract" and not may_import(here, component(name)):
             yield f"{module} imports {name}, which is not to its left"
-        if here == "raystream" and name.split(".")[0] == "django":
-            yield f"{module} imports {name}, but raystream knows no Django"
+        if here in ("raystream", "client") and name.split(".")[0] == "django":
+            yield f"{module} imports {name}, but {here} knows no Django"
         if here != "conf" and re.match(r"django\.conf(\.settings)?$", name):
             yield f"{module} reads the settings, but only conf may"
     if module != "kontract.mvcc.versions" and here not in ("orm", "migrations"):
@@ -103,6 +103,8 @@ def test_the_package_keeps_to_the_layout() -> None:
         ("kontract.conf", "from kontract import context"),
         ("kontract.embedded.cluster", "from kontract.models import Storage"),
         ("kontract.raystream.keys", "import django"),
+        ("kontract.client.base", "import django"),
+        ("kontract.client.base", "from kontract.exceptions import KontractError"),
         ("kontract.raystream.keys", "from django.utils import timezone"),
         ("kontract.mvcc.clock", "from django.conf import settings"),
         ("kontract.mvcc.clock", "from django import conf"),

@@ -1,0 +1,84 @@
+"""The base of generated clients for asyncio."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping
+from itertools import count
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from kontract.client.base import Connection
+from kontract.client.downloads import AsyncDownload
+from kontract.client.options import Options
+from kontract.client.procedure import Procedure, Request
+from kontract.client.streaming import Reader
+
+T = TypeVar("T")
+
+
+class AsyncBaseClient(Connection):
+    """A client whose calls are awaited.
+
+    ``http`` is an ``httpx.AsyncClient`` of your own, for cookies, proxies and certificates; you close it.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        token: str | Callable[[], str] | None = None,
+        options: Options | None = None,
+        http: httpx.AsyncClient | None = None,
+    ) -> None:
+        super().__init__(base_url, token=token, options=options)
+        self._is_owner = http is None
+        self._http = http or httpx.AsyncClient()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._is_owner:
+            await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _call(self, procedure: Procedure[T], arguments: Mapping[str, Any]) -> T:
+        response = await self._send(procedure.prepare(arguments, self._options))
+        return procedure.read_result(response, self._options.answer)
+
+    async def _stream(self, procedure: Procedure[T], arguments: Mapping[str, Any]) -> AsyncGenerator[T, None]:
+        response = await self._send(procedure.prepare(arguments, self._options), stream=True)
+        try:
+            reader = Reader(procedure)
+            async for data in response.aiter_bytes():
+                for item in reader.feed(data):
+                    yield item
+            reader.close()
+        finally:
+            await response.aclose()
+
+    async def _download(self, procedure: Procedure[None], arguments: Mapping[str, Any]) -> AsyncDownload:
+        return AsyncDownload(await self._send(procedure.prepare(arguments, self._options), stream=True))
+
+    async def _send(self, request: Request, *, stream: bool = False) -> httpx.Response:
+        """Return a successful response, after as many attempts as may be made."""
+        for attempt in count():
+            try:
+                response = await self._http.send(self._build(self._http, request), stream=stream)
+                if not response.is_success:
+                    await response.aread()
+            except httpx.TransportError as error:
+                wait = request.wait_after(error, attempt)
+            else:
+                request.note(response)
+                if response.is_success:
+                    return response
+                wait = request.wait_after(request.read_problem(response), attempt)
+            await asyncio.sleep(wait)
+        raise AssertionError("The attempts never end by themselves.")

@@ -1,0 +1,83 @@
+"""The base of generated clients that wait."""
+
+import time
+from collections.abc import Callable, Generator, Mapping
+from itertools import count
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from kontract.client.base import Connection
+from kontract.client.downloads import Download
+from kontract.client.options import Options
+from kontract.client.procedure import Procedure, Request
+from kontract.client.streaming import Reader
+
+T = TypeVar("T")
+
+
+class BaseClient(Connection):
+    """A client that waits for its answers; safe to share between threads.
+
+    ``http`` is an ``httpx.Client`` of your own, for cookies, proxies and certificates; you close it.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        token: str | Callable[[], str] | None = None,
+        options: Options | None = None,
+        http: httpx.Client | None = None,
+    ) -> None:
+        super().__init__(base_url, token=token, options=options)
+        self._is_owner = http is None
+        self._http = http or httpx.Client()
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._is_owner:
+            self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _call(self, procedure: Procedure[T], arguments: Mapping[str, Any]) -> T:
+        response = self._send(procedure.prepare(arguments, self._options))
+        return procedure.read_result(response, self._options.answer)
+
+    def _stream(self, procedure: Procedure[T], arguments: Mapping[str, Any]) -> Generator[T, None, None]:
+        response = self._send(procedure.prepare(arguments, self._options), stream=True)
+        try:
+            reader = Reader(procedure)
+            for data in response.iter_bytes():
+                yield from reader.feed(data)
+            reader.close()
+        finally:
+            response.close()
+
+    def _download(self, procedure: Procedure[None], arguments: Mapping[str, Any]) -> Download:
+        return Download(self._send(procedure.prepare(arguments, self._options), stream=True))
+
+    def _send(self, request: Request, *, stream: bool = False) -> httpx.Response:
+        """Return a successful response, after as many attempts as may be made."""
+        for attempt in count():
+            try:
+                response = self._http.send(self._build(self._http, request), stream=stream)
+                if not response.is_success:
+                    response.read()
+            except httpx.TransportError as error:
+                wait = request.wait_after(error, attempt)
+            else:
+                request.note(response)
+                if response.is_success:
+                    return response
+                wait = request.wait_after(request.read_problem(response), attempt)
+            time.sleep(wait)
+        raise AssertionError("The attempts never end by themselves.")
