@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kontract.mvcc.transaction import transaction as transaction
     from kontract.mvcc.transaction import transactional as transactional
     from kontract.perms import perm as perm
+    from kontract.rpc.filters import mwfilter as mwfilter
     from kontract.rpc.registry import backend as backend
     from kontract.rpc.results import Download as Download
     from kontract.rpc.results import HttpResp as HttpResp
@@ -44,6 +45,7 @@ _PUBLIC = {
     "ctx": "kontract.context",
     "elevated": "kontract.context",
     "env": "kontract.tables.env",
+    "mwfilter": "kontract.rpc.filters",
     "namespace": "kontract.context",
     "perm": "kontract.perms",
     "pin_snapshot": "kontract.tables.past",

@@ -9,6 +9,7 @@ from django.db import connections
 
 from kontract.conf import get_settings
 from kontract.exceptions import ConfigurationError, InvalidNameError
+from kontract.middleware.checks import check_rules
 from kontract.mvcc.connections import get_alias
 from kontract.orm.checks import check_all, check_table_names
 from kontract.rpc.codec import get_codec
@@ -62,6 +63,12 @@ def check_procedures(**kwargs: Any) -> list[CheckMessage]:
             hint = "See https://docs.pydantic.dev/latest/concepts/types/ for what can be an annotation."
             messages.append(Error(str(error), hint=hint, obj=procedure, id="kontract.E004"))
     return messages
+
+
+@register(Tags.compatibility)
+def check_middleware(**kwargs: Any) -> list[CheckMessage]:
+    """Check that the middleware around calls and views can be made, and is for something that exists."""
+    return list(check_rules())
 
 
 @register(Tags.models)

@@ -43,6 +43,9 @@ class Command(BaseCommand):
             days = options["days"]
             plans = vacuum.plan(connection, ns, tables, None if days is None else timedelta(days=days))
             self._vacuum(connection, ns, plans, options)
+            if not options["dry_run"]:
+                buckets = sum(vacuum.remove_buckets(connection, ns, batch=options["batch"]))
+                self.stdout.write(f"namespace {ns}: removed {buckets} rate limits that have run out")
             if options["sizes"]:
                 self._report(connection, ns)
 

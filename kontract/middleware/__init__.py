@@ -1,0 +1,24 @@
+"""Middleware for Django's ``MIDDLEWARE`` setting and for ``KONTRACT["MIDDLEWARE"]``, loaded when first asked for."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kontract.middleware.filters import FilterMiddleware as FilterMiddleware
+    from kontract.middleware.limits import rate_limit as rate_limit
+    from kontract.middleware.logs import request_log as request_log
+
+_PUBLIC = {
+    "FilterMiddleware": "kontract.middleware.filters",
+    "rate_limit": "kontract.middleware.limits",
+    "request_log": "kontract.middleware.logs",
+}
+
+__all__ = [*_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'kontract.middleware' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_PUBLIC[name]), name)
+    return value
