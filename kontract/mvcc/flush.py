@@ -150,16 +150,16 @@ def _compose(connection: BaseDatabaseWrapper, steps: list[Step], *, own: bool, c
     if own and wait:
         yield "BEGIN ISOLATION LEVEL READ COMMITTED"
     for step in steps:  # all of them before any clock is taken
-        yield from (compose(connection, *statement, prepare=True) for statement in step.before)
+        yield from (compose(connection, *statement) for statement in step.before)
     for step in steps:
         if step.locks:
             yield compose(connection, *clock.lock(step.ns))
         if not own and "tables" in step.params:
             yield compose(connection, versions.HOLD_TABLES, {"ns": step.ns, "tables": step.params["tables"]})
-        yield from (compose(connection, *statement, prepare=True) for statement in step.under)
+        yield from (compose(connection, *statement) for statement in step.under)
         yield compose(connection, step.sql, step.params)
     for step in steps:
-        yield from (compose(connection, *statement, prepare=True) for statement in step.after)
+        yield from (compose(connection, *statement) for statement in step.after)
     if not commit:
         yield versions.UNSET
     elif wait or not own:

@@ -54,13 +54,10 @@ class _Session:
 _sessions: "WeakKeyDictionary[psycopg.Connection[Any], _Session]" = WeakKeyDictionary()
 
 
-def compose(
-    connection: BaseDatabaseWrapper, statement: str, params: Mapping[str, Any], *, prepare: bool = False
-) -> str:
+def compose(connection: BaseDatabaseWrapper, statement: str, params: Mapping[str, Any]) -> str:
     """Return ``statement`` with ``params`` as literals, or the EXECUTE of it if this connection has prepared it."""
     session = _get_session(connection)
-    worthwhile = prepare or statement in versions.PREPARED
-    call = _find_call(connection, session, statement) if worthwhile else None
+    call = _find_call(connection, session, statement)
     if call is None:
         return psycopg.ClientCursor(get_raw(connection)).mogrify(statement, params)
     literals = [_as_literal(params[name], session.escape) for name in call.parameters]
@@ -70,7 +67,7 @@ def compose(
 def fetch_prepared(connection: BaseDatabaseWrapper, statement: str, params: Mapping[str, Any]) -> list[Sequence[Any]]:
     """Run one statement, prepared once it is used often, and return its rows."""
     with connection.cursor() as cursor:
-        cursor.execute(compose(connection, statement, params, prepare=True))
+        cursor.execute(compose(connection, statement, params))
         return list(cursor.fetchall())
 
 

@@ -78,6 +78,12 @@ class Rules:
 
 
 @functools.lru_cache(maxsize=4096)
+def write_one(rules: Rules | None, op: str, table: str) -> str:
+    """See ``versions.write_one``."""
+    return versions.write_one(op, rules.references if rules is not None else (), table)
+
+
+@functools.lru_cache(maxsize=4096)
 def claim_keys(rules: Rules) -> str:
     """See ``versions.claim_keys``."""
     return versions.claim_keys({key.name: key.sql for key in rules.keys})

@@ -16,6 +16,7 @@ from kontract.mvcc.rules import (
     hold_references,
     settle_keys,
     verify,
+    write_one,
 )
 from kontract.mvcc.unit import Flushed, Unit
 from kontract.mvcc.writes import Table, Write, as_array, as_params, encode, encode_changes
@@ -62,10 +63,14 @@ def write_step(
 
 
 def write_one_step(write: Write, label: str | None = None, unit: Unit | None = None) -> Step:
-    """Return the statement that writes one versioned document and, unlike that of a batch, gives no changes back."""
-    params = {"ns": write.table.ns, **as_params(write), **_resolved([write]), **_author(label)}
-    rules = _rule_statements(write.table.ns, [write], unit)
-    return Step(write.table.ns, versions.WRITE_ONE, params, locks=True, **rules)
+    """Return the statement that writes one versioned document and, unlike that of a batch, gives no changes back.
+
+    It looks itself whether there is what the document newly refers to.
+    """
+    table = write.table
+    params = {"ns": table.ns, **as_params(write), **_resolved([write]), **_author(label)}
+    rules = _rule_statements(table.ns, [write], unit, check_references=False)
+    return Step(table.ns, write_one(table.rules, write.op, table.name), params, locks=True, **rules)
 
 
 def single_step(write: Write) -> Step:
@@ -107,7 +112,9 @@ def finish_step(ns: int, flushed: Flushed) -> Step:
 # --- Rules -----------------------------------------------------------------------------------------------------------
 
 
-def _rule_statements(ns: int, writes: list[Write], unit: Unit | None) -> dict[str, Any]:
+def _rule_statements(
+    ns: int, writes: list[Write], unit: Unit | None, *, check_references: bool = True
+) -> dict[str, Any]:
     """Return the statements that see to the rules of the tables written, as arguments of ``Step``."""
     if not any(write.table.rules for write in writes):
         return {}
@@ -115,21 +122,26 @@ def _rule_statements(ns: int, writes: list[Write], unit: Unit | None) -> dict[st
     under: list[Statement] = []
     changed: dict[Table, tuple[list[str], list[str]]] = {}
     for table, of_table in _by_table(writes).items():
-        params = {"ns": ns, "ptr": table.ptr, "writes": encode(of_table)}
-        if table.rules is not None:
-            _add_key_statements(table, of_table, params, unit, before, under)
-            if table.rules.references and unit is not None and unit.isolation != "joined":
+        if table.rules is None:
+            continue
+        touched = touched_rules(table, of_table)
+        hold = unit is not None and unit.isolation != "joined" and table.rules.references
+        if touched or hold:
+            params = {"ns": ns, "ptr": table.ptr, "writes": encode(of_table)}
+            if touched:
+                _add_key_statements(touched, table, of_table, params, unit, before, under)
+            if hold:
                 under.extend(Statement(sql, params) for sql in hold_references(table.rules))
-            changed[table] = (
-                [write.id for write in of_table if write.op != "delete"],
-                [write.id for write in of_table if write.op == "delete"],
-            )
+        written = [write.id for write in of_table if write.op != "delete"]
+        deleted = [write.id for write in of_table if write.op == "delete"]
+        changed[table] = written, deleted
     in_steps = unit is not None and unit.in_steps
-    after = () if in_steps else tuple(reference_checks(changed))
+    after = () if in_steps else tuple(reference_checks(changed, outgoing=check_references))
     return {"before": tuple(before), "under": tuple(under), "after": after}
 
 
 def _add_key_statements(
+    touched: Rules,
     table: Table,
     writes: list[Write],
     params: dict[str, Any],
@@ -137,9 +149,6 @@ def _add_key_statements(
     before: list[Statement],
     under: list[Statement],
 ) -> None:
-    touched = touched_rules(table, writes)
-    if touched is None:
-        return
     eager = unit is not None and unit.eager
     if touched.keys and not eager and any(write.op != "delete" for write in writes):
         before.append(Statement(claim_keys(touched), params))
@@ -152,7 +161,7 @@ def _add_key_statements(
 
 def touched_rules(table: Table, writes: Iterable[Write]) -> Rules | None:
     """Return the keys and checks of ``table`` that ``writes`` can break; None: none."""
-    if table.rules is None:
+    if table.rules is None or not (table.rules.keys or table.rules.checks):
         return None
     columns: set[str] = set()
     for write in writes:
@@ -162,10 +171,15 @@ def touched_rules(table: Table, writes: Iterable[Write]) -> Rules | None:
     return table.rules.touched_by(columns)
 
 
-def reference_checks(changed: Mapping[Table, tuple[list[str], list[str]]]) -> Iterator[Statement]:
-    """Yield the statements that check references, for the ids written and the ids deleted, by table."""
+def reference_checks(
+    changed: Mapping[Table, tuple[list[str], list[str]]], *, outgoing: bool = True
+) -> Iterator[Statement]:
+    """Yield the statements that check references, for the ids written and the ids deleted, by table.
+
+    ``outgoing``: whether also those of the documents written, not only those to them.
+    """
     for table, (written, deleted) in changed.items():
-        if table.rules is not None and table.rules.references and written:
+        if outgoing and table.rules is not None and table.rules.references and written:
             yield Statement(check_references(table.rules), {"ns": table.ns, "ptr": table.ptr, "ids": as_array(written)})
         if table.rules is not None and table.rules.key_referrers:
             params = {"ns": table.ns, "ptr": table.ptr, "ids": as_array([*written, *deleted])}

@@ -24,12 +24,11 @@ from typing import Final
 CATALOG: Final = 0  # ptr of the catalog: logical names, namespaces
 HORIZONS: Final = 1  # ptr of vacuum's horizons, one unversioned document a table
 KEYS: Final = 2  # ptr of the key rows, which make values unique: one for each, that says which document has it
-BUCKETS: Final = 4  # ptr of the rate limits' buckets, unversioned: until when each is booked
 FIRST_PTR: Final = 100  # smaller ones are reserved
 
 CLOCK_KEY: Final = 0x6B6F6E74  # "kont": the first key of pg_advisory_xact_lock, the namespace being the second
 
-PARAMETER_TYPES: Final = {  # of the statements that are worth preparing
+PARAMETER_TYPES: Final = {  # of the statements that a flush is made of, which are prepared
     "ns": "int",
     "writes": "jsonb",
     "tables": "text[]",
@@ -40,7 +39,6 @@ PARAMETER_TYPES: Final = {  # of the statements that are worth preparing
     "txid": "bigint",
     "ptr": "int",
     "id": "text",
-    "op": "text",
     "data": "jsonb",
     "owned": "text",
     "ord": "bigint",
@@ -48,6 +46,7 @@ PARAMETER_TYPES: Final = {  # of the statements that are worth preparing
     "ids": "text[]",
     "claimed": "text[]",
     "timeout": "text",
+    "changes": "jsonb",
 }
 
 TABLES_DDL: Final = """\
@@ -209,20 +208,18 @@ LATEST: Final = "SELECT txid FROM trxs WHERE ns = %(ns)s AND status = 1 ORDER BY
 # --- Writing ---------------------------------------------------------------------------------------------------------
 
 _ONE = (
-    "(SELECT 0 AS n, %(ptr)s::int AS ptr, %(id)s::text AS id, %(op)s::text AS op, %(data)s::jsonb AS data, "
+    "(SELECT 0 AS n, %(ptr)s::int AS ptr, %(id)s::text AS id, %(data)s::jsonb AS data, "
     "%(owned)s::text AS owner, %(ord)s::bigint AS ord, %(absent)s::text[] AS absent) w"
 )
 
 _EDGE = """
-  (SELECT 0 AS n, ptr, id, 'delete' AS op, NULL::jsonb AS data, NULL::text AS owner, NULL::bigint AS ord,
-     '{{}}'::text[] AS absent
+  (SELECT 0 AS n, ptr, id, NULL::jsonb AS data, NULL::text AS owner, NULL::bigint AS ord, '{{}}'::text[] AS absent
    FROM storage WHERE ns = %(ns)s AND ptr = %(ptr)s AND _deleted_txid IS NULL AND _order IS NOT NULL
    ORDER BY _order {direction}, id {direction} LIMIT 1) AS w"""
 
 _NEW_TRANSACTION = """
   INSERT INTO trxs (ns, sid, owner, label, status, started_at, committed_at, changes)
-  SELECT %(ns)s::int, %(sid)s::text, %(owner)s::text, %(label)s::text, 1, now(), clock_timestamp(), changes
-  FROM log WHERE changes IS NOT NULL
+  SELECT %(ns)s::int, %(sid)s::text, %(owner)s::text, %(label)s::text, 1, now(), clock_timestamp(), changes FROM log
   RETURNING txid, changes"""
 
 _SAME_TRANSACTION = "SELECT %(txid)s::bigint AS txid, changes FROM log"
@@ -233,6 +230,13 @@ _KNOWN = f"""known AS MATERIALIZED (
   SELECT count(*) = cardinality(%(tables)s::text[]) AS known FROM storage
   WHERE ns = %(ns)s AND ptr = {CATALOG} AND id = ANY(%(tables)s::text[]) AND _deleted_txid IS NULL
     AND (data ->> 'ptr')::int = ANY(%(ptrs)s::int[])
+)"""
+_KNOWN_ONE = f"""known AS MATERIALIZED (
+  SELECT %(tables)s::text[] = '{{}}' OR EXISTS (
+    SELECT FROM storage
+    WHERE ns = %(ns)s AND ptr = {CATALOG} AND id = (%(tables)s::text[])[1] AND _deleted_txid IS NULL
+      AND (data ->> 'ptr')::int = %(ptr)s::int
+  ) AS known
 )"""
 OUTDATED: Final = "kontract: a table or document is gone since it was looked up"
 
@@ -253,26 +257,46 @@ def _check(condition: str, otherwise: str = "NULL") -> str:
     return f"(CASE WHEN {condition} THEN coalesce({otherwise}, '1') ELSE '{OUTDATED}' END)::int"
 
 
-_OP = "CASE WHEN op = 'delete' THEN op WHEN tid IS NULL THEN 'insert' ELSE 'update' END"
+def _change(op: str) -> str:
+    return f"CASE WHEN {op} = 'delete' THEN 'delete' WHEN tid IS NULL THEN 'insert' ELSE 'update' END"
+
+
 _LOG = f"""
   SELECT jsonb_object_agg(ptr, ops) AS changes FROM (
     SELECT ptr, jsonb_object_agg(op, ids) AS ops FROM (
-      SELECT ptr, {_OP} AS op, jsonb_agg(id ORDER BY n) AS ids FROM b GROUP BY 1, 2
+      SELECT ptr, {_change("op")} AS op, jsonb_agg(id ORDER BY n) AS ids FROM b GROUP BY 1, 2
     ) o GROUP BY ptr
-  ) p"""
-_LOG_OF_ONE = f"""
-  SELECT jsonb_build_object(ptr, jsonb_build_object({_OP}, jsonb_build_array(id))) AS changes FROM b"""
+  ) p HAVING count(*) > 0"""
 
 
-def _write(batch: str, transaction: str, result: str, log: str = _LOG, changes: str = "t.changes") -> str:
+def _log_of_one(op: str) -> str:
     return f"""
-WITH {_KNOWN}, b AS MATERIALIZED (
-  SELECT w.n, w.ptr, w.id, w.op, coalesce(w.owner, s._owner, %(owner)s::text) AS owner, w.ord,
-    CASE w.op WHEN 'merge' THEN (s.data || w.data) - w.absent ELSE w.data END AS data,
+  SELECT jsonb_build_object(ptr, jsonb_build_object({_change(op)}, jsonb_build_array(id))) AS changes FROM b"""
+
+
+def _write(
+    batch: str,
+    transaction: str,
+    *,
+    op: str = "op",
+    known: str = _KNOWN,
+    log: str = _LOG,
+    changes: str = "t.changes",
+    result: str = "NULL",
+    violated: str = _DUPLICATE,
+) -> str:
+    """Return the statement that writes ``batch``.  Where all of it has one ``op``, that is a literal.
+
+    The planner then leaves out what is not to be done, which makes the statement faster to begin.
+    """
+    return f"""
+WITH {known}, b AS MATERIALIZED (
+  SELECT w.n, w.ptr, w.id, {op} AS op, coalesce(w.owner, s._owner, %(owner)s::text) AS owner, w.ord,
+    CASE {op} WHEN 'merge' THEN (s.data || w.data) - w.absent ELSE w.data END AS data,
     s.ctid AS tid, s._txid AS old_txid, s._owner AS old_owner, s._order AS old_order, s._schema AS old_schema,
     s.data AS old_data
   FROM {batch} {_LIVE_ROW}
-  WHERE w.op IN ('set', 'insert') OR s.ctid IS NOT NULL
+  WHERE {op} IN ('set', 'insert') OR s.ctid IS NOT NULL
 ), log AS ({log}
 ), t AS ({transaction}
 ), stored AS (  -- the version that is replaced, or where there is none the new one
@@ -280,28 +304,57 @@ WITH {_KNOWN}, b AS MATERIALIZED (
   SELECT %(ns)s::int, CASE WHEN b.tid IS NULL THEN b.ptr ELSE -b.ptr END, b.id,
     coalesce(b.old_txid, t.txid), CASE WHEN b.tid IS NOT NULL THEN t.txid END, coalesce(b.old_owner, b.owner),
     coalesce(b.old_order, b.ord, (t.txid << 20) + b.n), coalesce(b.old_schema, 1), coalesce(b.old_data, b.data)
-  FROM b, t WHERE b.tid IS NULL OR (b.op <> 'delete' AND b.old_txid <> t.txid)
+  FROM b, t WHERE b.tid IS NULL OR ({op} <> 'delete' AND b.old_txid <> t.txid)
 ), replaced AS (
   UPDATE storage s SET
-    ptr = CASE WHEN b.op = 'delete' THEN -s.ptr ELSE s.ptr END,
-    _txid = CASE WHEN b.op = 'delete' THEN s._txid ELSE t.txid END,
-    _deleted_txid = CASE WHEN b.op = 'delete' THEN t.txid END,
+    ptr = CASE WHEN {op} = 'delete' THEN -s.ptr ELSE s.ptr END,
+    _txid = CASE WHEN {op} = 'delete' THEN s._txid ELSE t.txid END,
+    _deleted_txid = CASE WHEN {op} = 'delete' THEN t.txid END,
     _owner = b.owner,
-    data = CASE WHEN b.op = 'delete' THEN s.data ELSE b.data END
+    data = CASE WHEN {op} = 'delete' THEN s.data ELSE b.data END
   FROM b, t WHERE s.ctid = b.tid AND s.ns = %(ns)s
 )
-SELECT t.txid, {changes}::text, ({result})::text, {_check("k.known", _DUPLICATE)}
+SELECT t.txid, {changes}::text, ({result})::text, {_check("k.known", violated)}
 FROM known k LEFT JOIN t ON true"""
 
 
-_WRITTEN = "SELECT jsonb_build_array(owner, CASE WHEN op = 'merge' THEN data END) FROM b"
+def _write_one(source: str, op: str, *, result: str, violated: str = "NULL") -> str:
+    literal = f"'{op}'"
+    return _write(
+        source, _NEW_TRANSACTION, op=literal, known=_KNOWN_ONE, log=_log_of_one(literal), changes="NULL",
+        result=result, violated=violated,
+    )  # fmt: skip
+
+
+def write_one(op: str, references: Sequence[tuple[str, str, str]], table: str) -> str:
+    """Return the statement that does ``op`` to one document of ``table``; for ``references`` see ``check_references``.
+
+    What the document referred to before need not be looked up: as long as it does, that cannot be deleted.
+    """
+    violated = [_missing_reference(*reference, table) for reference in references if op != "delete"]
+    if op == "insert":
+        violated.insert(0, _DUPLICATE.replace("op = 'insert' AND ", ""))
+    written = f"SELECT jsonb_build_array(owner, {'data' if op == 'merge' else 'NULL'}) FROM b"
+    return _write_one(_ONE, op, result=written, violated=f"coalesce({', '.join([*violated, 'NULL'])})")
+
+
+def _missing_reference(name: str, sql: str, target: str, table: str) -> str:
+    new, old = sql.replace("{row}", "d"), sql.replace("{row}", "o")
+    itself = f" AND {new} <> d.id" if target == table else ""
+    return f"""(
+  SELECT '{VIOLATION}' || {_text(f'foreign key constraint "{name}"')} || ': document ' || d.id
+  FROM b d CROSS JOIN LATERAL (SELECT d.id, d.old_data AS data) o
+  WHERE {new} IS NOT NULL AND (d.tid IS NULL OR {new} IS DISTINCT FROM {old}){itself}
+    AND NOT EXISTS ({_target(target)} = {new})
+)"""
+
+
 _TAKEN = "SELECT jsonb_build_array(id, old_data, old_txid, old_owner) FROM b"
 
-WRITE: Final = _write(_BATCH, _NEW_TRANSACTION, "NULL")
-WRITE_ONE: Final = _write(_ONE, _NEW_TRANSACTION, _WRITTEN, _LOG_OF_ONE, "NULL")
-WRITE_MORE: Final = _write(_BATCH, _SAME_TRANSACTION, "NULL")
-TAKE_FIRST: Final = _write(_EDGE.format(direction="ASC"), _NEW_TRANSACTION, _TAKEN, _LOG_OF_ONE, "NULL")
-TAKE_LAST: Final = _write(_EDGE.format(direction="DESC"), _NEW_TRANSACTION, _TAKEN, _LOG_OF_ONE, "NULL")
+WRITE: Final = _write(_BATCH, _NEW_TRANSACTION)
+WRITE_MORE: Final = _write(_BATCH, _SAME_TRANSACTION)
+TAKE_FIRST: Final = _write_one(_EDGE.format(direction="ASC"), "delete", result=_TAKEN)
+TAKE_LAST: Final = _write_one(_EDGE.format(direction="DESC"), "delete", result=_TAKEN)
 FINISH: Final = """
 UPDATE trxs SET changes = %(changes)s::jsonb, committed_at = clock_timestamp() WHERE ns = %(ns)s AND txid = %(txid)s
 RETURNING txid, NULL::text, NULL::text, 1
@@ -441,9 +494,11 @@ def _ptr_of(table: str) -> str:
     )
 
 
-def _live_target(table: str) -> str:
+def _target(target: str) -> str:
+    if target.startswith("SELECT"):
+        return target.replace("SELECT", "SELECT true AS there", 1)
     return (
-        f"SELECT true AS there FROM storage p WHERE p.ns = %(ns)s AND p.ptr = {_ptr_of(table)} "
+        f"SELECT true AS there FROM storage p WHERE p.ns = %(ns)s AND p.ptr = {_ptr_of(target)} "
         "AND p._deleted_txid IS NULL AND p.id"
     )
 
@@ -457,8 +512,7 @@ def check_references(references: Sequence[tuple[str, str, str]]) -> str:
     return _fail_on(
         f"""SELECT {_text(name)}, d.id FROM {{documents}} d
 LEFT JOIN LATERAL (
-  {target.replace("SELECT", "SELECT true AS there", 1) if target.startswith("SELECT") else _live_target(target)}
-    = {sql.replace("{row}", "d")} LIMIT 1
+  {_target(target)} = {sql.replace("{row}", "d")} LIMIT 1
 ) t ON true
 WHERE {sql.replace("{row}", "d")} IS NOT NULL AND t.there IS NULL"""
         for name, sql, target in references
@@ -590,46 +644,6 @@ SELECT 0::bigint, NULL::text, (SELECT jsonb_build_array(id, data, _txid, _owner)
 
 TAKE_FIRST_IN_PLACE: Final = _take_in_place("ASC")
 TAKE_LAST_IN_PLACE: Final = _take_in_place("DESC")
-
-# Planning these takes longer than running them.
-PREPARED: Final = frozenset({LOCK, LOCK_ASYNCHRONOUS, WRITE, WRITE_ONE, WRITE_MORE, WRITE_IN_PLACE})
-
-# --- Rate limits -----------------------------------------------------------------------------------------------------
-
-_NOW = "extract(epoch FROM clock_timestamp())::float8"
-_UNTIL = "(s.data ->> 'until')::float8"
-# Booked for longer than a bucket can be, the server's clock was set back, or the bucket was larger: begin anew.
-_FREE_FROM = f"CASE WHEN {_UNTIL} > {_NOW} + %(size)s::float8 + 1 THEN {_NOW} ELSE greatest({_UNTIL}, {_NOW}) END"
-_MICROSECOND = "1e-6::float8"  # about what seconds since 1970 are rounded to
-
-# Who looks first, and finds the bucket full, writes nothing: a flood costs the server little.  What is counted need not
-# survive a crash, so the commit waits for no flush.
-TAKE: Final = f"""
-WITH seen AS MATERIALIZED (
-  SELECT {_FREE_FROM} + %(cost)s::float8 - {_NOW} - %(size)s::float8 AS wait FROM storage s
-  WHERE ns = %(ns)s AND ptr = {BUCKETS} AND id = %(id)s AND _deleted_txid IS NULL
-), taken AS (
-  INSERT INTO storage AS s (ns, ptr, id, _txid, data)
-  SELECT %(ns)s, {BUCKETS}, %(id)s, 0, jsonb_build_object('until', {_NOW} + %(cost)s::float8)
-  WHERE NOT EXISTS (SELECT FROM seen WHERE wait > {_MICROSECOND})
-  ON CONFLICT (ns, ptr, id) WHERE _deleted_txid IS NULL
-  DO UPDATE SET data = jsonb_build_object('until', {_FREE_FROM} + %(cost)s::float8)
-  WHERE {_FREE_FROM} + %(cost)s::float8 <= {_NOW} + %(size)s::float8 + {_MICROSECOND}
-  RETURNING true
-)
-SELECT CASE WHEN EXISTS (SELECT FROM taken) THEN 0 ELSE greatest((SELECT wait FROM seen), 0.001) END::float8,
-  set_config('synchronous_commit', 'off', true)
-"""
-REMOVE_BUCKETS: Final = f"""
-WITH gone AS MATERIALIZED (
-  SELECT ctid FROM storage s
-  WHERE ns = %(ns)s AND ptr = {BUCKETS} AND _deleted_txid IS NULL AND {_UNTIL} < {_NOW}
-  LIMIT %(batch)s FOR UPDATE SKIP LOCKED
-), removed AS (
-  DELETE FROM storage s USING gone WHERE s.ns = %(ns)s AND s.ctid = gone.ctid
-)
-SELECT count(*) FROM gone
-"""
 
 # --- Snapshots, history, vacuum --------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 from kontract.conf import TableOptions
 from kontract.mvcc.rules import Rules
 
-_quote = json.JSONEncoder().encode
+_quote = json.encoder.encode_basestring_ascii
 
 Op = Literal["set", "insert", "merge", "delete"]
 Key = tuple[int, int, str]  # namespace, ptr, id
@@ -64,7 +64,7 @@ def encode(writes: Iterable[Write], *, start: int = 0, seen: Mapping[Key, int] |
         if write.order is not None:
             row += f',"ord":{write.order}'
         if write.op == "merge":
-            row += f',"absent":{_quote(write.absent)}'
+            row += f',"absent":[{",".join(map(_quote, write.absent))}]'
         if seen and write.key in seen:
             row += f',"seen":{seen[write.key]}'
         rows.append(row + "}")
@@ -76,7 +76,6 @@ def as_params(write: Write) -> dict[str, Any]:
     return {
         "ptr": write.table.ptr,
         "id": write.id,
-        "op": write.op,
         "data": write.data,
         "owned": write.owner,
         "ord": write.order,

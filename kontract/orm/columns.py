@@ -32,7 +32,7 @@ TEXT_SUFFIX: Final = ":text"  # the column that shows a key or a moment as the t
 JSON_SUFFIX: Final = ":json"  # the column that shows an array as the JSON it is stored as
 METADATA: Final = {":id": "id", ":data": "data::text", ":txid": "_txid", ":owner": "_owner"}
 
-_quote = json.JSONEncoder(ensure_ascii=False).encode
+_quote = json.encoder.encode_basestring  # what JSONEncoder(ensure_ascii=False) does with a string
 _MICROSECOND: Final = datetime.timedelta(microseconds=1)
 
 
@@ -64,6 +64,8 @@ def encoder(field: Any) -> Encode:
         return lambda value: encode(None if value is None else float(value))
     if isinstance(stored, models.CharField) or internal in ("CharField", "FileField", "FilePathField", "SlugField"):
         return functools.partial(_encode_text, stored.max_length)
+    if internal == "TextField":
+        return functools.partial(_encode_text, None)
     if internal == "JSONField":
         return encode_json
     if isinstance(stored, ArrayField):
@@ -110,7 +112,7 @@ def _encode_array(encode_element: Encode, value: Any) -> str:
 def _encode_text(limit: int | None, value: Any) -> str:
     if isinstance(value, str) and limit is not None and len(value) > limit:
         raise DataError(f"value too long for type character varying({limit}): it has {len(value)} characters.")
-    return encode(value)
+    return _quote(value) if type(value) is str else encode(value)
 
 
 def _encode_decimal(digits: int, places: int, value: Any) -> str:
@@ -119,13 +121,15 @@ def _encode_decimal(digits: int, places: int, value: Any) -> str:
     number = decimal.Decimal(value)
     if number.is_nan():
         return '"NaN"'
-    context = decimal.Context(prec=max(digits + 2, number.adjusted() + places + 2, 1), rounding=decimal.ROUND_HALF_UP)
-    if number.is_infinite() or (
-        (number := context.quantize(number, decimal.Decimal(1).scaleb(-places))).adjusted() >= (digits - places)
-        and number
-    ):
+    context, unit = _rounding(max(digits + 2, number.adjusted() + places + 2, 1), places)
+    if number.is_infinite() or ((number := context.quantize(number, unit)).adjusted() >= (digits - places) and number):
         raise DataError(f"numeric field overflow: {value} does not fit {digits} digits, {places} of them decimal.")
     return f'"{number:f}"'
+
+
+@functools.lru_cache(maxsize=256)
+def _rounding(precision: int, places: int) -> tuple[decimal.Context, decimal.Decimal]:
+    return decimal.Context(prec=precision, rounding=decimal.ROUND_HALF_UP), decimal.Decimal(1).scaleb(-places)
 
 
 def encode_json(value: Any) -> str:
@@ -157,8 +161,8 @@ def _encode_float(value: float) -> str:
 def _encode_moment(value: datetime.datetime) -> str:
     if value.tzinfo is None:
         return f'"{value.isoformat(timespec="microseconds")}"'
-    text = value.astimezone(datetime.UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
-    return f'"{text}Z"'
+    text = value.astimezone(datetime.UTC).isoformat(timespec="microseconds")
+    return f'"{text[:-6]}Z"'  # without "+00:00"
 
 
 def _encode_duration(value: datetime.timedelta) -> str:

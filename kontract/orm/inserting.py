@@ -1,7 +1,7 @@
 """Inserting instances as new documents."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.expressions import DatabaseDefault
@@ -11,39 +11,12 @@ from kontract.exceptions import PrimaryKeyTakenError
 from kontract.mvcc.unit import Unit
 from kontract.mvcc.units import collect, find_unit, write_now
 from kontract.mvcc.writes import Table, Write
-from kontract.orm.columns import Encode, encoder
 from kontract.orm.numbers import numbers
-from kontract.orm.parts import check_null, join, join_key
+from kontract.orm.parts import Column, check_null, join, join_key
 from kontract.orm.source import table_of
 from kontract.orm.writing import existing, open_for_writing
 
 _ATTEMPTS = 4  # to find a number that no other process has made in the same millisecond
-
-
-class Column(NamedTuple):
-    """What inserting needs to know of a field, looked up once for many objects."""
-
-    field: Any
-    attname: str
-    name: str
-    encode: Encode
-    leaves_out_null: bool  # NULL is the absence of the key: JSON's null is a value; or it is a key to be made
-
-    @classmethod
-    def of(cls, field: Any) -> "Column":
-        """Return what is known of ``field``."""
-        makes_key = field.primary_key and field is field.model._meta.auto_field
-        absent = makes_key or field.get_internal_type() == "JSONField"
-        return cls(field, field.attname, field.column, encoder(field), absent)
-
-    def put(self, texts: dict[str, str], value: Any) -> None:
-        """Add a prepared value to the texts of a document."""
-        if value is None:
-            if not (self.leaves_out_null and (self.field.null or self.field.primary_key)):
-                check_null(self.field, value)
-            if self.leaves_out_null:
-                return
-        texts[self.name] = self.encode(value)
 
 
 class Inserter:
@@ -56,9 +29,11 @@ class Inserter:
         self.connection = open_for_writing(using)
         self.columns = [Column.of(field) for field in fields if not field.generated]
         self.keys = [field.column for field in model._meta.pk_fields]
+        self.auto_field = model._meta.auto_field
+        self.converters = self.auto_field.get_db_converters(self.connection) if self.auto_field is not None else []
         self.compiler = InsertQuery(model).get_compiler(using)
         self.makes_keys = model._meta.auto_field is model._meta.pk and not any(obj._is_pk_set() for obj in objs)
-        self.returned: dict[int, dict[Any, Any]] = {}  # by the object's position, what the database would have made
+        self.returned: dict[int, dict[str, Any]] = {}  # by the object's position, what the database would have made
 
     def writes(self, table: Table) -> list[Write]:
         """Return the writes that insert the objects, in their order."""
@@ -67,41 +42,64 @@ class Inserter:
     def _write(self, table: Table, position: int, obj: Any) -> Write:
         texts = self._texts(position, obj)
         pk = self.model._meta.pk
-        if pk is self.model._meta.auto_field and pk.column not in texts:
+        if pk is self.auto_field and pk.column not in texts:
             number = numbers.draw()
             texts[pk.column] = f"{number}"
-            self.returned.setdefault(position, {})[pk] = from_database(pk, number, self.connection)
+            self.returned.setdefault(position, {})[pk.attname] = self._from_database(pk, number)
         id_ = join_key([texts[column] for column in self.keys])
         texts.pop(pk.column, None)
         return Write(table, id_, "insert", join(texts))
+
+    def _from_database(self, field: Any, value: Any) -> Any:
+        """Return a key that was made here as the field's own converters make it of the database's."""
+        for convert in self.converters:
+            value = convert(value, field.get_col(field.model._meta.db_table), self.connection)
+        return value
 
     def _texts(self, position: int, obj: Any) -> dict[str, str]:
         """Return the JSON texts of an object's fields by column, without those that are to be absent."""
         texts: dict[str, str] = {}
         computed = {}
         for column in self.columns:
-            value = getattr(obj, column.attname) if self.raw else column.field.pre_save(obj, True)
+            field, attname, name, encode, unchanged = column
+            if unchanged is not None and type(value := getattr(obj, attname)) is unchanged:
+                texts[name] = encode(value)
+                continue
+            value = getattr(obj, attname) if self.raw else field.pre_save(obj, True)
             if hasattr(value, "resolve_expression"):
-                value = self.compiler.prepare_value(column.field, value)
+                value = self.compiler.prepare_value(field, value)
             else:
-                value = column.field.get_db_prep_save(value, self.connection)
+                value = field.get_db_prep_save(value, self.connection)
             if hasattr(value, "as_sql"):
-                computed[column.field] = value
+                computed[field] = value
             else:
-                column.put(texts, value)
+                self._put(texts, column, value)
         if computed:
             results = evaluate(computed, self.connection)
-            self.returned[position] = dict(results)
+            self.returned[position] = {field.attname: result for field, result in results.items()}
             for field, result in results.items():
-                Column.of(field).put(texts, field.get_db_prep_save(result, self.connection))
+                self._put(texts, Column.of(field), field.get_db_prep_save(result, self.connection))
         return texts
+
+    def _put(self, texts: dict[str, str], column: Column, value: Any) -> None:
+        """Add a prepared value to the texts of a document; a key to be made is absent, and so is NULL among JSON."""
+        if value is None:
+            field = column.field
+            if field is self.auto_field and field.primary_key:
+                return
+            check_null(field, value)
+            if field.get_internal_type() == "JSONField":
+                return
+        texts[column.name] = column.encode(value)
 
     def rows(self, returning: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Return, for each object, the values of ``returning``: those made here, and those that the object has."""
+        names = [field.attname for field in returning]
+        nothing: dict[str, Any] = {}
         rows = []
         for position, obj in enumerate(self.objs):
-            made = self.returned.get(position, {})
-            rows.append(tuple(made[f] if f in made else getattr(obj, f.attname) for f in returning))
+            made = self.returned.get(position, nothing)
+            rows.append(tuple([made[name] if name in made else getattr(obj, name) for name in names]))
         return rows
 
 
@@ -125,14 +123,6 @@ def evaluate(expressions: Mapping[Any, Any], connection: BaseDatabaseWrapper) ->
             value = convert(value, column, connection)
         results[field] = value
     return results
-
-
-def from_database(field: Any, value: Any, connection: BaseDatabaseWrapper) -> Any:
-    """Return a value as the field's own converters make it of the database's."""
-    column = field.get_col(field.model._meta.db_table)
-    for convert in field.get_db_converters(connection):
-        value = convert(value, column, connection)
-    return value
 
 
 def insert(
@@ -170,8 +160,9 @@ def _read_generated(model: Any, inserter: Inserter, fields: Sequence[Any], using
     pk = model._meta.pk
     for position, obj in enumerate(inserter.objs):
         made = inserter.returned.setdefault(position, {})
-        found = model._base_manager.using(using).filter(pk=made.get(pk, obj.pk))
-        made.update(zip(fields, found.values_list(*(field.attname for field in fields)).get(), strict=True))
+        found = model._base_manager.using(using).filter(pk=made.get(pk.attname, obj.pk))
+        names = [field.attname for field in fields]
+        made.update(zip(names, found.values_list(*names).get(), strict=True))
 
 
 def _insert(connection: BaseDatabaseWrapper, model: Any, inserter: Inserter, checked: bool) -> None:

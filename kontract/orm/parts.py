@@ -4,15 +4,62 @@ import functools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kontract.exceptions import ConstraintError
-from kontract.orm.columns import as_text, encoder
+from kontract.orm.columns import Encode, as_text, encoder
+from kontract.orm.fields import NumberField
 from kontract.tables.documents import check_id, check_text
 
 quote = json.JSONEncoder(ensure_ascii=False).encode
+
+# What Django's own methods prepare for PostgreSQL as it is.
+_UNCHANGED: Final[dict[Any, type]] = {
+    models.BooleanField: bool,
+    models.CharField: str,
+    models.IntegerField: int,
+    models.TextField: str,
+    NumberField: int,
+}
+_PREPARING: Final = ("pre_save", "get_db_prep_save", "get_db_prep_value", "get_prep_value", "to_python")
+
+
+class Column(NamedTuple):
+    """What writing needs to know of a field, looked up once for many objects."""
+
+    field: Any
+    attname: str
+    name: str
+    encode: Encode
+    unchanged: type | None  # values of exactly this type need not be prepared
+
+    @classmethod
+    def of(cls, field: Any) -> "Column":
+        """Return what is known of ``field``."""
+        return _column(field.model, field.attname)
+
+
+@functools.cache
+def _column(model: Any, attname: str) -> Column:
+    field = model._meta.get_field(attname)
+    return Column(field, attname, field.column, encoder(field), _unchanged_type(field))
+
+
+def _unchanged_type(field: Any) -> type | None:
+    if isinstance(field, models.ForeignKey):
+        own = ("pre_save", "get_db_prep_save")  # Django's prepares as the target field does
+        return _unchanged_type(field.target_field) if _inherits(field, models.ForeignKey, own) else None
+    for kind, unchanged in _UNCHANGED.items():
+        if isinstance(field, kind) and _inherits(field, kind, _PREPARING):
+            return unchanged
+    return None
+
+
+def _inherits(field: Any, kind: type, methods: Iterable[str]) -> bool:
+    return all(getattr(type(field), method) is getattr(kind, method) for method in methods)
 
 
 class Parts(NamedTuple):
@@ -27,11 +74,13 @@ class Parts(NamedTuple):
         present: dict[str, str] = {}
         absent: list[str] = []
         for field, value in values:
-            check_null(field, value)
-            if value is None and field.get_internal_type() == "JSONField":
-                absent.append(field.column)
-            else:
-                present[field.column] = encoder(field)(value)
+            column = Column.of(field)
+            if value is None:
+                check_null(field, value)
+                if field.get_internal_type() == "JSONField":
+                    absent.append(column.name)
+                    continue
+            present[column.name] = column.encode(value)
         return cls(present, tuple(absent))
 
     def as_json(self) -> str:
@@ -68,6 +117,8 @@ def members(text: str) -> Iterator[tuple[str, str]]:
 
 def prepare(field: Any, value: Any, connection: BaseDatabaseWrapper) -> Any:
     """Return a value as it is stored, also if it is an instance that a foreign key refers to."""
+    if type(value) is Column.of(field).unchanged:
+        return value
     if hasattr(value, "prepare_database_save"):
         if field.remote_field is None:
             raise TypeError(
@@ -88,7 +139,7 @@ def document_id(model: Any, value: Any, connection: BaseDatabaseWrapper) -> str:
 def id_of(fields: Sequence[Any], prepared: Sequence[Any]) -> str:
     for field, value in zip(fields, prepared, strict=True):
         check_null(field, value)
-    return join_key([encoder(field)(value) for field, value in zip(fields, prepared, strict=True)])
+    return join_key([Column.of(field).encode(value) for field, value in zip(fields, prepared, strict=True)])
 
 
 def join_key(texts: Sequence[str]) -> str:
