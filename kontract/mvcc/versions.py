@@ -24,6 +24,7 @@ from typing import Final
 CATALOG: Final = 0  # ptr of the catalog: logical names, namespaces
 HORIZONS: Final = 1  # ptr of vacuum's horizons, one unversioned document a table
 KEYS: Final = 2  # ptr of the key rows, which make values unique: one for each, that says which document has it
+BUCKETS: Final = 4  # ptr of the rate limits' buckets, unversioned: until when each is booked
 FIRST_PTR: Final = 100  # smaller ones are reserved
 
 CLOCK_KEY: Final = 0x6B6F6E74  # "kont": the first key of pg_advisory_xact_lock, the namespace being the second
@@ -644,6 +645,43 @@ SELECT 0::bigint, NULL::text, (SELECT jsonb_build_array(id, data, _txid, _owner)
 
 TAKE_FIRST_IN_PLACE: Final = _take_in_place("ASC")
 TAKE_LAST_IN_PLACE: Final = _take_in_place("DESC")
+
+# --- Rate limits -----------------------------------------------------------------------------------------------------
+
+_NOW = "extract(epoch FROM clock_timestamp())::float8"
+_UNTIL = "(s.data ->> 'until')::float8"
+# Booked for longer than a bucket can be, the server's clock was set back, or the bucket was larger: begin anew.
+_FREE_FROM = f"CASE WHEN {_UNTIL} > {_NOW} + %(size)s::float8 + 1 THEN {_NOW} ELSE greatest({_UNTIL}, {_NOW}) END"
+_MICROSECOND = "1e-6::float8"  # about what seconds since 1970 are rounded to
+
+# Who looks first, and finds the bucket full, writes nothing: a flood costs the server little.  What is counted need not
+# survive a crash, so the commit waits for no flush.
+TAKE: Final = f"""
+WITH seen AS MATERIALIZED (
+  SELECT {_FREE_FROM} + %(cost)s::float8 - {_NOW} - %(size)s::float8 AS wait FROM storage s
+  WHERE ns = %(ns)s AND ptr = {BUCKETS} AND id = %(id)s AND _deleted_txid IS NULL
+), taken AS (
+  INSERT INTO storage AS s (ns, ptr, id, _txid, data)
+  SELECT %(ns)s, {BUCKETS}, %(id)s, 0, jsonb_build_object('until', {_NOW} + %(cost)s::float8)
+  WHERE NOT EXISTS (SELECT FROM seen WHERE wait > {_MICROSECOND})
+  ON CONFLICT (ns, ptr, id) WHERE _deleted_txid IS NULL
+  DO UPDATE SET data = jsonb_build_object('until', {_FREE_FROM} + %(cost)s::float8)
+  WHERE {_FREE_FROM} + %(cost)s::float8 <= {_NOW} + %(size)s::float8 + {_MICROSECOND}
+  RETURNING true
+)
+SELECT CASE WHEN EXISTS (SELECT FROM taken) THEN 0 ELSE greatest((SELECT wait FROM seen), 0.001) END::float8,
+  set_config('synchronous_commit', 'off', true)
+"""
+REMOVE_BUCKETS: Final = f"""
+WITH gone AS MATERIALIZED (
+  SELECT ctid FROM storage s
+  WHERE ns = %(ns)s AND ptr = {BUCKETS} AND _deleted_txid IS NULL AND {_UNTIL} < {_NOW}
+  LIMIT %(batch)s FOR UPDATE SKIP LOCKED
+), removed AS (
+  DELETE FROM storage s USING gone WHERE s.ns = %(ns)s AND s.ctid = gone.ctid
+)
+SELECT count(*) FROM gone
+"""
 
 # --- Snapshots, history, vacuum --------------------------------------------------------------------------------------
 
