@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
-from django.db import DatabaseError
+from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.transaction import atomic
 from psycopg import IsolationLevel
@@ -21,8 +21,9 @@ from kontract.exceptions import ConflictError, IsolationError
 from kontract.mvcc import asynchronous
 from kontract.mvcc.connections import get_alias, get_connection, get_raw
 from kontract.mvcc.errors import translate
+from kontract.mvcc.lazy import Armed, can_arm
 from kontract.mvcc.unit import Unit
-from kontract.mvcc.units import begin, find_unit, in_transaction, settle
+from kontract.mvcc.units import begin, find_unit, follow, in_transaction, settle
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,12 +34,21 @@ _FIRST_PAUSE = 0.02  # seconds: a few transactions long, so that those who colli
 
 
 class Transaction:
-    """A block that is one transaction; made by ``kontract.transaction``."""
+    """A block that is one transaction; made by ``kontract.transaction``.
 
-    def __init__(self, *, using: str | None, isolation: Isolation | None, label: str | None) -> None:
+    A ``lazy`` one begins with the first use of the database, if there is any; inside another it is as any other.
+    """
+
+    def __init__(
+        self, *, using: str | None, isolation: Isolation | None, label: str | None, lazy: bool = False
+    ) -> None:
         self._using = using
         self._isolation = isolation
         self._label = label
+        self._lazy = lazy
+        self.is_committed = False  # known only where leaving the block fails: what waited for the commit has failed
+        self._connection: BaseDatabaseWrapper | None = None
+        self._armed: Armed | None = None
         self._atomic: AbstractContextManager[object] | None = None
         self._restore: Callable[[], None] | None = None
         self._unit: Unit | None = None
@@ -53,7 +63,17 @@ class Transaction:
         return next(iter(self._unit.committed.values()), None) if self._unit else None
 
     def __enter__(self) -> "Transaction":
-        connection = get_connection(get_alias(get_namespace(), self._using))
+        alias = get_alias(get_namespace(), self._using)
+        self._label = self._label or get_call().route
+        if self._lazy and can_arm(connection := connections[alias]):
+            follow(connection)
+            self._armed = Armed(connection, functools.partial(self._begin, alias))
+        else:
+            self._begin(alias)
+        return self
+
+    def _begin(self, alias: str) -> None:
+        connection = get_connection(alias)
         joining = in_transaction(connection)
         if joining:
             self._check_isolation(find_unit(connection))
@@ -62,26 +82,39 @@ class Transaction:
         isolation = self._isolation or get_settings().ISOLATION
         if not connection.in_atomic_block and not joining:  # else the transaction has begun, perhaps a TestCase's
             self._restore = _set_level(connection, isolation)
-        self._atomic = atomic(using=connection.alias)
-        self._atomic.__enter__()
-        self._unit = find_unit(connection) if joining else begin(connection, isolation, self._label or get_call().route)
-        return self
+        block = atomic(using=connection.alias)
+        try:
+            block.__enter__()
+        except BaseException:
+            self._restore_level()
+            raise
+        self._connection, self._atomic = connection, block
+        self._unit = find_unit(connection) if joining else begin(connection, isolation, self._label)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        armed, self._armed = self._armed, None
         block, self._atomic = self._atomic, None
         try:
-            if block is not None:  # else it was never entered
+            if block is not None:
                 block.__exit__(kind, error, traceback)
+            elif armed is not None:  # else it was never entered
+                armed.end(failed=error is not None)
         except DatabaseError as failure:
+            # Django has this set from a commit until everything that waits for it has run.
+            self.is_committed = self._connection is None or self._connection.run_commit_hooks_on_set_autocommit_on
             _raise_translated(failure)
             raise
         finally:
-            if self._restore is not None:
-                self._restore()
+            self._restore_level()
         if isinstance(error, DatabaseError):
             _raise_translated(error)
+
+    def _restore_level(self) -> None:
+        restore, self._restore = self._restore, None
+        if restore is not None:
+            restore()
 
     def _check_isolation(self, unit: Unit | None) -> None:
         held = unit.isolation if unit else "joined"
@@ -160,23 +193,28 @@ def run_transaction(
     isolation: Isolation | None = None,
     retries: int | None = None,
     label: str | None = None,
+    lazy: bool = False,
 ) -> tuple[T, int | None]:
     """Call ``function`` in a transaction, again after each conflict; return its result and the txid.
 
-    Inside another transaction it runs once: only the outermost one can be run again.
+    Inside another transaction it runs once: only the outermost one can be run again.  A ``lazy`` transaction begins
+    with the first use of the database: a function without any neither opens a connection nor needs one.
     """
-    connection = get_connection(get_alias(get_namespace(), using))
-    pauses = iter(()) if in_transaction(connection) else attempts(retries)
+    pauses = attempts(retries) if _is_outermost(get_alias(get_namespace(), using), lazy=lazy) else iter(())
     while True:
-        block = transaction(using=using, isolation=isolation, label=label)
+        block = Transaction(using=using, isolation=isolation, label=label, lazy=lazy)
         try:
             with block:
                 result = function()
             return result, block.txid
         except ConflictError:
-            if (pause := next(pauses, None)) is None:
+            if block.is_committed or (pause := next(pauses, None)) is None:
                 raise
             time.sleep(pause)
+
+
+def _is_outermost(alias: str, *, lazy: bool) -> bool:
+    return (lazy and can_arm(connections[alias])) or not in_transaction(get_connection(alias))
 
 
 async def arun_transaction(
@@ -186,17 +224,18 @@ async def arun_transaction(
     isolation: Isolation | None = None,
     retries: int | None = None,
     label: str | None = None,
+    lazy: bool = False,
 ) -> tuple[T, int | None]:
     """See run_transaction()."""
     pauses = iter(()) if asynchronous.is_inside() else attempts(retries)
     while True:
-        block = transaction(using=using, isolation=isolation, label=label)
+        block = Transaction(using=using, isolation=isolation, label=label, lazy=lazy)
         try:
             async with block:
                 result = await function()
             return result, block.txid
         except ConflictError:
-            if (pause := next(pauses, None)) is None:
+            if block.is_committed or (pause := next(pauses, None)) is None:
                 raise
             await asyncio.sleep(pause)
 

@@ -45,6 +45,8 @@ def find_unit(connection: BaseDatabaseWrapper) -> Unit | None:
     if not in_transaction(connection):
         settle(connection)
         return None
+    if connection.connection is None:
+        connection.ensure_connection()  # begins a transaction that waits for its first use
     return _peek(connection) or begin(connection, "joined", None)
 
 
@@ -65,7 +67,7 @@ def begin(connection: BaseDatabaseWrapper, isolation: Isolation, label: str | No
     savepoints = [sid for sid in connection.savepoint_ids if sid is not None]
     unit = Unit(isolation=isolation, label=label, savepoints=savepoints, eager=True)
     connection.__dict__[_UNIT] = unit, connection.connection
-    _hook(connection)
+    follow(connection)
     return unit
 
 
@@ -116,7 +118,7 @@ def run_now(connection: BaseDatabaseWrapper, step: Step) -> Outcome:
 def _commits(connection: BaseDatabaseWrapper) -> bool:
     """Return whether a single write is to be committed: not inside a ``TestCase``, which will roll it back."""
     if connection.in_atomic_block:
-        _hook(connection)
+        follow(connection)
         return False
     return True
 
@@ -124,7 +126,7 @@ def _commits(connection: BaseDatabaseWrapper) -> bool:
 # --- Following Django's connection -----------------------------------------------------------------------------------
 
 
-def _hook(connection: BaseDatabaseWrapper) -> None:
+def follow(connection: BaseDatabaseWrapper) -> None:
     """Wrap the methods of this connection object that end a transaction or move between its savepoints."""
     if connection.__dict__.setdefault(_HOOKED, False):
         return

@@ -35,7 +35,7 @@ def dispatch(procedure: Procedure[..., Any], arguments: Arguments, options: Opti
         return replace(reply, snapshot=read_position())
 
     with nullcontext() if options.as_of is None else as_of(options.as_of):
-        reply, txid = run_transaction(attempt, isolation=procedure.isolation, retries=procedure.retries)
+        reply, txid = run_transaction(attempt, isolation=procedure.isolation, retries=procedure.retries, lazy=True)
         return replace(reply, txid=txid or reply.snapshot or known_position())
 
 
@@ -50,7 +50,9 @@ async def adispatch(procedure: Procedure[..., Any], arguments: Arguments, option
         return replace(reply, snapshot=await asynchronous.call(read_position))
 
     with nullcontext() if options.as_of is None else as_of(options.as_of):
-        reply, txid = await arun_transaction(attempt, isolation=procedure.isolation, retries=procedure.retries)
+        reply, txid = await arun_transaction(
+            attempt, isolation=procedure.isolation, retries=procedure.retries, lazy=True
+        )
         return replace(reply, txid=txid or reply.snapshot or await asynchronous.call(known_position))
 
 

@@ -1,13 +1,12 @@
 """The txid that a response carries: where in the order of commits the client now stands."""
 
-from django.db import Error, connections
+from django.db import connections
 
 from kontract.context import get_namespace
-from kontract.exceptions import KontractError
 from kontract.mvcc import clock
-from kontract.mvcc.connections import get_alias, get_connection, is_idle
+from kontract.mvcc.connections import get_alias, is_idle
 from kontract.mvcc.units import find_unit
-from kontract.tables.catalog import locate, resolve_namespace
+from kontract.tables.catalog import known_namespace, locate
 
 
 def read_position() -> int | None:
@@ -15,22 +14,22 @@ def read_position() -> int | None:
 
     None, and no query, where it has not touched the database, or has written and will get a txid of its own.
     """
-    connection = get_connection(get_alias(get_namespace()))
-    if is_idle(connection) or ((unit := find_unit(connection)) is not None and unit.pending):
+    connection = connections[get_alias(get_namespace())]
+    if connection.connection is None or is_idle(connection):
+        return None
+    if (unit := find_unit(connection)) is not None and unit.pending:
         return None
     return clock.latest(*locate())
 
 
-def known_position() -> int | None:
-    """Return a txid that this process knows to be committed, asking the database only when it knows none yet.
+def known_position() -> int:
+    """Return the greatest txid that this process knows to be committed; it never asks the database.
 
-    None where the database cannot be asked: a failure is being answered, and shall not fail again.
+    This is for an answer that tells nothing of what is stored, which any position fits: a call that used no storage, or
+    one that failed.  A client keeps the greatest it has seen, so a lower one tells it nothing new.  It is 0, the
+    snapshot before the first transaction, until this process reads or writes the namespace for the first time.
     """
-    try:
-        namespace = get_namespace()
-        connection = connections[get_alias(namespace)]
-        ns = resolve_namespace(connection, namespace)
-        seen = clock.last_seen(connection.alias, ns)
-        return clock.latest(connection, ns) if seen is None else seen
-    except (Error, KontractError):
-        return None
+    namespace = get_namespace()
+    alias = get_alias(namespace)
+    ns = known_namespace(alias, namespace)
+    return 0 if ns is None else clock.last_seen(alias, ns) or 0

@@ -229,6 +229,11 @@ def resolve_namespace(connection: BaseDatabaseWrapper, name: str) -> int:
     return _namespaces[key]
 
 
+def known_namespace(alias: str, name: str) -> int | None:
+    """Return the number of the namespace ``name`` without asking the database; None where this process knows none."""
+    return 0 if name == DEFAULT_NAMESPACE else _namespaces.get((alias, name))
+
+
 # --- Entries ---------------------------------------------------------------------------------------------------------
 
 

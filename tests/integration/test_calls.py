@@ -10,8 +10,8 @@ from asgiref.sync import async_to_sync
 from django.db import connection
 from django.http import HttpResponse
 from django.test import AsyncClient, Client
-from django.test.utils import CaptureQueriesContext
 
+import kontract
 from kontract import env
 from kontract.mvcc import clock
 from kontract.tables.catalog import locate
@@ -79,8 +79,7 @@ def test_a_read_tells_the_snapshot_that_it_read(post: Post, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["echo", "echo_async"])
 def test_a_call_that_needs_no_storage_sends_the_database_nothing(post: Post, name: str) -> None:
-    call(post, name, 1)  # the first may ask for the txid
-    known = clock.last_seen(*_place())
+    known = clock.last_seen(*_place()) or 0
     with Actor() as observer:
         before = observer.do(partial(_last_heard, connection.connection.info.backend_pid))
         response = post(name, b'{"args": [1]}')
@@ -101,11 +100,12 @@ def _place() -> tuple[str, int]:
     return found.alias, ns
 
 
-def test_the_txid_is_asked_for_once() -> None:
-    clock._last_seen.pop(_place(), None)
-    with CaptureQueriesContext(connection) as queries:
-        assert [wsgi("echo", b'{"args": [1]}')["Kontract-Txid"] for _ in range(3)] == ["0"] * 3
-    assert len([query for query in queries if query["sql"] not in ("BEGIN", "COMMIT")]) == 1
+def test_a_process_that_knows_no_txid_says_so_and_asks_nobody(post: Post) -> None:
+    connection.close()
+    clock._last_seen.pop((connection.alias, 0), None)
+    with kontract.namespace(""):
+        assert [post("echo", b'{"args": [1]}')["Kontract-Txid"] for _ in range(2)] == ["0", "0"]
+    assert connection.connection is None
 
 
 def test_a_call_knows_its_route(post: Post) -> None:
@@ -158,15 +158,12 @@ def test_errors_of_django_have_their_meaning(post: Post, how: str, status: int, 
         assert problem["errors"] == [{"path": ["email"], "message": "Not an address.", "type": "validation"}]
 
 
-def test_without_a_database_calls_are_refused_and_the_txid_left_out(
-    post: Post, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_database_only_calls_that_need_it_are_refused(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     connection.close()
     monkeypatch.setitem(connection.settings_dict, "PORT", "1")
     monkeypatch.setattr(clock, "_last_seen", {})
-    response = post("get_user", b'{"args": ["u1"]}')
-    assert json.loads(response.content)["code"] == "database_unavailable"
-    assert (response.status_code, "Kontract-Txid" in response) == (503, False)
+    refused(post("get_user", b'{"args": ["u1"]}'), 503, "database_unavailable")
+    assert call(post, "echo", 1) == 1
 
 
 # --- A hostile client ---

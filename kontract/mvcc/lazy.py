@@ -1,0 +1,124 @@
+"""A transaction that begins with its first use, so that a call which needs no database touches none.
+
+Until then Django's connection is *armed*: its state says that it is in an ``atomic`` block, so that ``on_commit``,
+``set_rollback``, nested and durable blocks do what they do in one, while no connection is established and nothing was
+begun.  Every use of the database goes through ``ensure_connection``, which begins the transaction in that moment, and
+carries over what was asked of the block so far.  psycopg's connection, if there is one already, is put aside meanwhile,
+so that nothing can be sent on it that would be outside of the transaction.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+_OVERRIDDEN = ("ensure_connection", "temporary_connection", "close")
+
+
+def can_arm(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether a transaction on this connection would be the outermost one, of PostgreSQL's own autocommit."""
+    if connection.in_atomic_block or connection.vendor != "postgresql":
+        return False
+    autocommit: bool = (
+        connection.settings_dict["AUTOCOMMIT"] if connection.connection is None else connection.autocommit
+    )
+    return autocommit
+
+
+class Armed:
+    """An outermost block that has not begun.  ``begin`` enters the block itself, which is then a real one."""
+
+    _from_testcase = False  # Django asks this of the innermost of ``atomic_blocks``
+
+    def __init__(self, connection: BaseDatabaseWrapper, begin: Callable[[], object]) -> None:
+        self._connection = connection
+        self._begin = begin
+        self._raw = connection.connection
+        self._is_set = False
+        self._before = {name: connection.__dict__.get(name) for name in _OVERRIDDEN}
+        self.has_begun = False
+        connection.closed_in_transaction = False
+        connection.commit_on_exit = True
+        connection.needs_rollback = False
+        self._arm([], [self], [])
+
+    def end(self, *, failed: bool) -> None:
+        """Leave a block that never began; unless it ``failed``, what waits for the commit runs as after one."""
+        connection = self._connection
+        lost = connection.closed_in_transaction
+        hooks = [] if failed or lost or connection.needs_rollback else connection.run_on_commit
+        self._disarm()
+        if lost:
+            connection.connection = None
+        connection.run_on_commit = hooks
+        if hooks:
+            connection.run_and_clear_commit_hooks()
+
+    def _arm(self, savepoint_ids: list[Any], blocks: list[Any], hooks: list[Any]) -> None:
+        connection = self._connection
+        connection.in_atomic_block = True
+        connection.savepoint_ids = savepoint_ids
+        connection.atomic_blocks = blocks
+        connection.run_on_commit = hooks
+        connection.connection = None
+        self._is_set = True
+        connection.__dict__["ensure_connection"] = self._ensure_connection
+        connection.__dict__["temporary_connection"] = self._temporary_connection
+        connection.__dict__["close"] = self._close
+
+    def _disarm(self) -> None:
+        """Make the connection what it was before the block: outside of any."""
+        connection = self._connection
+        self._put_back()
+        connection.in_atomic_block = False
+        connection.savepoint_ids = []
+        connection.atomic_blocks = []
+        connection.run_on_commit = []
+        connection.needs_rollback = False
+
+    def _put_back(self) -> None:
+        if not self._is_set:
+            return
+        self._is_set = False
+        self._connection.connection = self._raw
+        for name, value in self._before.items():
+            if value is None:
+                del self._connection.__dict__[name]
+            else:
+                self._connection.__dict__[name] = value
+
+    def _ensure_connection(self) -> None:
+        """Begin the transaction; where that fails, it can be tried again."""
+        connection = self._connection
+        needs_rollback = connection.needs_rollback
+        savepoint_ids, blocks, hooks = connection.savepoint_ids, connection.atomic_blocks, connection.run_on_commit
+        self._disarm()
+        try:
+            connection.ensure_connection()
+            self._begin()
+        except BaseException:
+            self._raw = connection.connection
+            self._arm(savepoint_ids, blocks, hooks)
+            connection.needs_rollback = needs_rollback
+            raise
+        self.has_begun = True
+        connection.savepoint_ids.extend(savepoint_ids)
+        connection.atomic_blocks.extend(blocks[1:])
+        connection.run_on_commit.extend(hooks)
+        connection.needs_rollback = needs_rollback
+
+    def _temporary_connection(self) -> AbstractContextManager[Any]:
+        """Begin first, or Django would close the connection that it opens, and with it the transaction."""
+        self._ensure_connection()
+        return self._connection.temporary_connection()
+
+    def _close(self) -> None:
+        """Do what closing a connection in the middle of a transaction does: the block is lost."""
+        connection = self._connection
+        self._put_back()
+        connection.close()
+        connection.autocommit = False
+        connection.run_on_commit = []
+        connection.closed_in_transaction = True
+        connection.needs_rollback = True
