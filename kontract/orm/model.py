@@ -8,6 +8,8 @@ from django.db import connections, models, router
 from django.db.models.base import ModelBase
 from django.db.models.fields.related import lazy_related_operation
 from django.db.models.manager import BaseManager
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema
 
 from kontract.conf import TableOptions
 from kontract.exceptions import ReadOnlyError
@@ -20,6 +22,7 @@ from kontract.orm.parts import prepare
 from kontract.orm.past import Past
 from kontract.orm.related import adopt
 from kontract.orm.rules import make_rules
+from kontract.orm.shapes import build_schema
 from kontract.orm.source import is_versioned, register
 from kontract.orm.writing import merge_one
 from kontract.tables.ids import uuid7
@@ -118,6 +121,11 @@ class VersionedModel(models.Model, Past, metaclass=VersionedModelBase):
 
     class Meta:
         abstract = True
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Let procedures take and return instances, see ``kontract.orm.shapes``."""
+        return build_schema(source, handler)
 
     def save_base(self, *args: Any, **kwargs: Any) -> None:
         """See Django's.  Raises ``ReadOnlyError`` for an instance that shows the past."""

@@ -4,13 +4,19 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from django.core.files.uploadedfile import UploadedFile
 from pydantic import Field
 
 from kontract import CallError, Download, HttpResp, backend, ctx, env, perms
+from tests.app.models import Article, Journal
 from tests.calls import SECRET
+
+if TYPE_CHECKING:
+    File = UploadedFile[bytes]  # generic in the stubs alone
+else:
+    File = UploadedFile
 
 closed: list[str] = []  # streams that have been closed
 
@@ -106,10 +112,10 @@ async def count_up_async(last: int, fail: str = "") -> AsyncIterator[dict[str, A
 
 
 @backend
-def measure_files(  # for type checkers, files are generic
+def measure_files(
     label: str,
-    first: UploadedFile,  # type: ignore[type-arg]
-    rest: list[UploadedFile] | None = None,
+    first: File,
+    rest: list[File] | None = None,
 ) -> dict[str, Any]:
     """Return what arrived."""
     files = [first, *(rest or [])]
@@ -126,3 +132,24 @@ def fetch_file(kind: str, name: str | None = None) -> Download:
     if kind == "open":
         return Download(Path(__file__).open("rb"), filename="source.py")
     return "no file"  # type: ignore[return-value]
+
+
+@backend
+def create_journal(journal: Journal) -> Journal:
+    """Save what a client sent."""
+    journal.save()
+    return journal
+
+
+@backend
+def create_article(article: Article) -> Article:
+    """Save what a client sent."""
+    article.save()
+    return article
+
+
+@backend(perm=perms.R__)
+def list_articles() -> list[Article]:
+    """Return all of them."""
+    articles: Any = Article.objects.order_by("title")
+    return articles  # type: ignore[no-any-return]
