@@ -151,6 +151,18 @@ TRY_LOCK_DOCUMENTS: Final = f"SELECT id FROM {_KEYS_TO_LOCK} WHERE pg_try_adviso
 SOURCE_LIVE: Final = _live(_LIVE_COLUMNS)
 SOURCE_AS_OF: Final = _as_of(_LIVE_COLUMNS)
 
+
+def owned(source: str) -> str:
+    """Return a FROM entry that shows, of what ``source`` does, what the owner ``%(scope)s`` has; nobody has nothing."""
+    return f"SELECT o.* FROM ({source}) o WHERE o._owner = %(scope)s AND o._owner <> ''"
+
+
+def stripped(source: str, data: str) -> str:
+    """Return a FROM entry like ``source``, whose documents are ``data``, SQL over its row ``s``."""
+    columns = _LIVE_COLUMNS.removesuffix("data")
+    return f"SELECT {columns}{data} AS data FROM ({source}) s"
+
+
 # What a transaction has collected.
 _BATCH = (
     "jsonb_to_recordset(%(writes)s::jsonb) "
