@@ -1,6 +1,7 @@
 """Rate limits count in the database: exactly, in all threads and processes, whatever becomes of a transaction."""
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from io import StringIO
@@ -19,6 +20,7 @@ from kontract.mvcc import versions
 from kontract.mvcc.connections import fetch_all, fetch_one
 from kontract.rpc.limits import _make_id, atake, take
 from kontract.tables.catalog import locate
+from tests.interleave import Actor
 from tests.processes import Report, Worker
 
 
@@ -132,6 +134,38 @@ def test_a_higher_default_isolation_of_the_server_grants_no_more() -> None:
             connections.close_all()
 
     assert run_in_threads(work, 4) == 20
+
+
+def test_of_two_who_saw_room_for_one_only_one_gets_it() -> None:
+    take("a", "2/h")
+    _, ns = locate()
+    other = connection.copy()
+    with Actor() as one, Actor() as two:
+        try:
+            other.set_autocommit(False)
+            fetch_all(other, "SELECT 1 FROM storage WHERE ns = %(ns)s AND ptr = 4 FOR UPDATE", {"ns": ns})
+            waiting = [actor.start(lambda: take("a", "2/h")) for actor in (one, two)]
+            wait_for(lambda: fetch_one(connection, BLOCKED, {}) == (2,))
+            other.rollback()
+        finally:
+            other.close()
+        granted, refused = sorted(future.result(timeout=10) for future in waiting)
+    assert granted == 0
+    assert 0 < refused <= 1800
+
+
+BLOCKED = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%%DO UPDATE SET data%%'
+"""
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to that"
+        time.sleep(0.005)
 
 
 def test_threads_are_never_granted_more_than_there_is() -> None:
