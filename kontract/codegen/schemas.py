@@ -21,7 +21,7 @@ class Schemas(NamedTuple):
     inputs: dict[str, str]
 
 
-_PREFIX = "#/$defs/"
+PREFIX = "#/$defs/"
 _DECIMAL = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 
 
@@ -33,7 +33,7 @@ def build_schemas(sources: Sequence[Source]) -> Schemas:
     found, shared = TypeAdapter.json_schemas(sources, schema_generator=_Generator)
     definitions: dict[str, Schema] = shared.get("$defs", {})
     schemas = {key: _inline(schema, definitions) for (key, _), schema in found.items()}
-    used = _find_used(schemas.values(), definitions)
+    used = find_reachable(schemas.values(), definitions)
     names = _name(sorted(used))
     return Schemas(
         {key: _rename(schema, names) for key, schema in schemas.items()},
@@ -44,11 +44,12 @@ def build_schemas(sources: Sequence[Source]) -> Schemas:
 
 def _inline(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
     """Return what a reference at the top refers to: arguments and errors need no name."""
-    whole = definitions[schema["$ref"].removeprefix(_PREFIX)] if "$ref" in schema else schema
+    whole = definitions[schema["$ref"].removeprefix(PREFIX)] if "$ref" in schema else schema
     return {key: value for key, value in whole.items() if key != "title"}
 
 
-def _find_used(schemas: Iterable[Schema], definitions: Mapping[str, Schema]) -> set[str]:
+def find_reachable(schemas: Iterable[Schema], definitions: Mapping[str, Schema]) -> set[str]:
+    """Return the names of the definitions that schemas refer to, themselves or through others."""
     used: set[str] = set()
     waiting = [name for schema in schemas for name in find_references(schema)]
     while waiting:
@@ -62,7 +63,7 @@ def find_references(schema: Any) -> list[str]:
     """Return the names of the definitions that a schema refers to, with repetitions."""
     if isinstance(schema, Mapping):
         reference = schema.get("$ref")
-        own = [reference.removeprefix(_PREFIX)] if isinstance(reference, str) else []
+        own = [reference.removeprefix(PREFIX)] if isinstance(reference, str) else []
         return own + [name for value in schema.values() for name in find_references(value)]
     return [name for item in schema for name in find_references(item)] if isinstance(schema, list) else []
 
@@ -96,9 +97,9 @@ def _rename(schema: Any, names: Mapping[str, str]) -> Any:
         return {key: _rename(value, names) for key, value in schema.items()}
     if isinstance(schema, list):
         return [_rename(item, names) for item in schema]
-    if isinstance(schema, str) and schema.startswith(_PREFIX):
-        name = schema.removeprefix(_PREFIX)
-        return _PREFIX + names.get(name, name)
+    if isinstance(schema, str) and schema.startswith(PREFIX):
+        name = schema.removeprefix(PREFIX)
+        return PREFIX + names.get(name, name)
     return schema
 
 
