@@ -6,7 +6,7 @@ picks the one of the procedure's own kind, so that no call crosses between threa
 
 from collections.abc import Callable
 from contextvars import copy_context
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeVar
 
 from asgiref.sync import async_to_sync
@@ -23,6 +23,7 @@ from kontract.mvcc import asynchronous
 from kontract.rpc import conditional
 from kontract.rpc.batch import as_item, make_request, read_batch
 from kontract.rpc.caller import aidentify, identify
+from kontract.rpc.chains import applies_rules, compose_for
 from kontract.rpc.codec import get_codec
 from kontract.rpc.dispatch import adispatch, dispatch, start_stream
 from kontract.rpc.options import read_options
@@ -43,6 +44,7 @@ def _outside_atomic_requests(view: View) -> View:
     return view
 
 
+@applies_rules
 @csrf_exempt  # identify() makes this check itself, of those whom a cookie may have signed in
 @_outside_atomic_requests
 def call(request: HttpRequest, name: str) -> HttpResponseBase:
@@ -51,11 +53,13 @@ def call(request: HttpRequest, name: str) -> HttpResponseBase:
         procedure = registry.get(name)
         check_request(request, procedure)
         with calling(identify(request, procedure)):
-            return _run(procedure, request)
+            response: HttpResponseBase = compose_for(procedure, request.path, _view_of(procedure))(request)
+            return response
     except Exception as error:
         return refuse(request, error, known_position())
 
 
+@applies_rules
 @csrf_exempt
 @_outside_atomic_requests
 async def acall(request: HttpRequest, name: str) -> HttpResponseBase:
@@ -64,9 +68,16 @@ async def acall(request: HttpRequest, name: str) -> HttpResponseBase:
         procedure = registry.get(name)
         check_request(request, procedure)
         with calling(await aidentify(request, procedure)):
-            return await _arun(procedure, request)
+            response: HttpResponseBase = await compose_for(procedure, request.path, _view_of(procedure))(request)
+            return response
     except Exception as error:
-        return refuse(request, error, await asynchronous.call(known_position))
+        return refuse(request, error, known_position())
+
+
+@cache
+def _view_of(procedure: Procedure[..., Any]) -> Callable[[HttpRequest], Any]:
+    """Return the view inside the procedure's middleware."""
+    return partial(_arun if procedure.is_async else _run, procedure)
 
 
 def _run(procedure: Procedure[..., Any], request: HttpRequest) -> HttpResponseBase:
@@ -77,7 +88,7 @@ def _run(procedure: Procedure[..., Any], request: HttpRequest) -> HttpResponseBa
             return fresh
         arguments = read_arguments(request)
         if procedure.is_stream:
-            return _stream(procedure, request, start_stream(procedure, arguments), known_position())
+            return _stream(procedure, request, start_stream(procedure, arguments))
         reply = dispatch(procedure, arguments, options)
         response = respond(reply)
         if is_get(request):
@@ -97,18 +108,17 @@ async def _arun(procedure: Procedure[..., Any], request: HttpRequest) -> HttpRes
                 return fresh
         arguments = read_arguments(request)
         if procedure.is_stream:
-            position = await asynchronous.call(known_position)
-            return _stream(procedure, request, start_stream(procedure, arguments), position)
+            return _stream(procedure, request, start_stream(procedure, arguments))
         reply = await adispatch(procedure, arguments, options)
         response = respond(reply)
         if is_get(request):
             conditional.mark(request, procedure, reply, response)
         return response
     except Exception as error:
-        return refuse(request, error, await asynchronous.call(known_position))
+        return refuse(request, error, known_position())
 
 
-def _stream(procedure: Procedure[..., Any], request: HttpRequest, items: Any, txid: int | None) -> HttpResponseBase:
+def _stream(procedure: Procedure[..., Any], request: HttpRequest, items: Any) -> HttpResponseBase:
     """Return the response that runs a generator while it is sent."""
     form, context = choose_format(request.headers.get("Accept", "")), copy_context()
     encode = get_codec(procedure).encode_item
@@ -125,11 +135,11 @@ def _stream(procedure: Procedure[..., Any], request: HttpRequest, items: Any, tx
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["X-Accel-Buffering"] = "no"  # or nginx would keep the items back
-    if txid is not None:
-        response.headers["Kontract-Txid"] = str(txid)
+    response.headers["Kontract-Txid"] = str(known_position())
     return response
 
 
+@applies_rules
 @csrf_exempt
 @_outside_atomic_requests
 def batch(request: HttpRequest) -> HttpResponseBase:
