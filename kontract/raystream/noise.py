@@ -23,6 +23,14 @@ HASH_BYTES: Final = 32
 _NONCE: Final = bytes(12)
 
 
+def agree(private: X25519PrivateKey, public: bytes) -> bytes:
+    """Return what two keys have in common.  Raises ``NotAuthenticError`` for a point of small order."""
+    try:
+        return private.exchange(X25519PublicKey.from_public_bytes(public))
+    except ValueError as error:
+        raise NotAuthenticError from error
+
+
 class _Symmetric:
     """The chaining key, the running hash, and the key of the next message: Noise's SymmetricState."""
 
@@ -46,10 +54,7 @@ class _Symmetric:
 
     def mix_shared(self, private: X25519PrivateKey, public: bytes) -> None:
         """Take in a Diffie-Hellman result.  Raises ``NotAuthenticError`` for a point of small order."""
-        try:
-            self._mix_key(private.exchange(X25519PublicKey.from_public_bytes(public)))
-        except ValueError as error:
-            raise NotAuthenticError from error
+        self._mix_key(agree(private, public))
 
     def seal(self, payload: bytes) -> bytes:
         """Encrypt the payload of a message, and take in the ciphertext."""
