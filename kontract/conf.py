@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from django.conf import settings as django_settings
 from django.core.signals import setting_changed
 
 from kontract.exceptions import ConfigurationError
+from kontract.perms import RWX, Perm
 
 Durability = Literal["strict", "group"]
 Isolation = Literal["snapshot", "serializable"]
@@ -23,14 +24,26 @@ Isolation = Literal["snapshot", "serializable"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableOptions:
-    """How one logical table is kept.
+    """How one logical table is kept, and what calls may do with it.
 
     ``versioned``: keep every version (else documents are updated in place: no history, no clock, no log).
     ``retention_days``: how long vacuum keeps history; ``None`` means the project's ``RETENTION_DAYS``.
+    ``perm``: the permissions of the table; ``fields``: those of keys of its documents, ``RWX`` where none are given.
+    ``owner_scoped``: whether a document is its owner's alone.
     """
 
     versioned: bool = True
     retention_days: float | None = None
+    perm: Perm = RWX
+    fields: Mapping[str, Perm] = field(default_factory=dict, hash=False)
+    owner_scoped: bool = False
+
+    def lacking(self, bit: Perm) -> frozenset[str]:
+        """Return the fields whose own permissions lack ``bit``."""
+        return frozenset(name for name, bits in self.fields.items() if not bits & bit) if self.fields else _NO_FIELDS
+
+
+_NO_FIELDS: Final[frozenset[str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +66,8 @@ class Settings:
     MAX_BODY_BYTES: int = 16 * 1024 * 1024  # bytes of a call's request body
     MAX_UPLOAD_BYTES: int = 128 * 1024 * 1024  # bytes of a call's request body with files
     MAX_BATCH: int = 100  # calls in one request
+    MAX_DRY_RUN: int = 1000  # documents that a dry run may change and list
+    IDEMPOTENCY_HOURS: float = 24.0  # that the answer to a call with an Idempotency-Key is kept and given again
     MIDDLEWARE: Sequence[Any] = ()  # around calls and views, each with its filter; see kontract.rpc.filters
     TRUSTED_PROXIES: int = 0  # proxies of ours in front, each of which appends to X-Forwarded-For
     ROUTES: str | PathLike[str] | None = None  # the manifest of routes; None: import every backend.py at start-up
@@ -93,7 +108,26 @@ def _parse_tables(raw: Any) -> dict[str, TableOptions]:
             raise ConfigurationError(
                 f'KONTRACT["TABLES"][{name!r}] has options {options!r}; known options: {known_options}.'
             ) from error
+        _validate_access(name, tables[name])
     return tables
+
+
+def _validate_access(name: str, options: TableOptions) -> None:
+    if not isinstance(options.fields, Mapping):
+        raise ConfigurationError(
+            f'KONTRACT["TABLES"][{name!r}]["fields"] is {options.fields!r}; it must be a dict of key to permissions.'
+        )
+    given = {"perm": options.perm} | {f"fields.{key}": bits for key, bits in options.fields.items()}
+    for place, bits in given.items():
+        if not isinstance(bits, Perm):
+            raise ConfigurationError(
+                f'KONTRACT["TABLES"][{name!r}] has {place} = {bits!r}; it must be a constant of kontract.perms, for '
+                "example perms.RW_."
+            )
+    if not isinstance(options.owner_scoped, bool):
+        raise ConfigurationError(
+            f'KONTRACT["TABLES"][{name!r}]["owner_scoped"] is {options.owner_scoped!r}; it must be True or False.'
+        )
 
 
 def _validate(settings: Settings) -> None:

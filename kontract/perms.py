@@ -1,4 +1,8 @@
-"""Permissions: three bits, read (R), write (W) and execute or delete (X), as in a UNIX file mode."""
+"""Permissions: three bits, read (R), write (W) and delete (X), as in a UNIX file mode, and the one rule.
+
+**A bit is granted where every level that has a say grants it**: the procedure, the table, and for R and W the field.  A
+document is deleted as a whole, so that X of a field neither grants nor forbids anything.
+"""
 
 from enum import IntFlag
 from typing import Any, Final, TypeVar
@@ -23,7 +27,24 @@ R_X: Final = Perm.R | Perm.X
 RW_: Final = Perm.R | Perm.W
 RWX: Final = Perm.R | Perm.W | Perm.X
 
+BITS: Final = {"R": Perm.R, "W": Perm.W, "X": Perm.X}
+LEVELS: Final = ("procedure", "table", "field")
+
 _ATTRIBUTE: Final = "kontract_perm"
+
+
+def show(bits: Perm) -> str:
+    """Return the name of the constant: ``RW_``."""
+    return "".join(letter if bits & bit else "_" for letter, bit in BITS.items())
+
+
+def find_lacking(bit: Perm, *granted: Perm) -> str | None:
+    """Return the first of ``LEVELS`` whose permissions, given in that order, lack ``bit``; None where it is granted.
+
+    A level that is not given has no say.
+    """
+    levels = LEVELS[:2] if bit is Perm.X else LEVELS
+    return next((level for level, bits in zip(levels, granted, strict=False) if not bits & bit), None)
 
 
 def perm(bits: Perm, field: F) -> F:

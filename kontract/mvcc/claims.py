@@ -11,6 +11,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kontract.exceptions import ConstraintError
+from kontract.mvcc import access
 from kontract.mvcc.errors import translated
 from kontract.mvcc.prepared import fetch_prepared
 from kontract.mvcc.rules import Rules, claim_keys, list_keys, violations
@@ -58,7 +59,8 @@ def violated(table: Table, violation: Sequence[Any]) -> ConstraintError:
         return ConstraintError(
             f'new row for relation "{table.name}" violates check constraint "{name}": document {document_id!r}.'
         )
+    other = "another document" if access.is_bound(table) else f"the document {holder!r}"
     return ConstraintError(
-        f'duplicate key value violates unique constraint "{name}": the document {holder!r} of {table.name!r} has the '
-        f"values that {document_id!r} is to have."
+        f'duplicate key value violates unique constraint "{name}": {other} of {table.name!r} has the values that '
+        f"{document_id!r} is to have."
     )

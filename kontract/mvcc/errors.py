@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import psycopg
 from django.db import DatabaseError
 
+from kontract.context import is_restricted
 from kontract.exceptions import ClockTimeoutError, ConflictError, ConstraintError, KontractError, PrimaryKeyTakenError
 from kontract.mvcc import versions
 
@@ -48,6 +49,8 @@ def translate(error: BaseException, *, flushing: bool = False) -> KontractError 
     if cause.sqlstate == _INVALID_TEXT_REPRESENTATION and versions.VIOLATION in (cause.diag.message_primary or ""):
         text = (cause.diag.message_primary or "").partition(versions.VIOLATION)[2].removesuffix('"')
         kind = PrimaryKeyTakenError if text.startswith(versions.PRIMARY_KEY) else ConstraintError
+        if is_restricted():  # the document may be one that the call cannot know of
+            text = text.partition(": document ")[0]
         return kind(f"The write violates the {text}.")
     if cause.sqlstate == _INVALID_TEXT_REPRESENTATION and versions.OUTDATED in (cause.diag.message_primary or ""):
         return ConflictError(

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kontract.context import get_call
-from kontract.mvcc import versions
+from kontract.mvcc import access, versions
 from kontract.mvcc.connections import fetch_all
 from kontract.mvcc.errors import translated
 from kontract.mvcc.snapshot import AsOf, check_intact, check_versioned
@@ -33,7 +33,16 @@ class Source(NamedTuple):
 def read(
     connection: BaseDatabaseWrapper, table: Table, ids: Iterable[str], moment: AsOf | None = None
 ) -> dict[str, Row]:
-    """Return the documents among ``ids`` that exist, in the order asked for."""
+    """Return the documents among ``ids`` that exist, in the order asked for; in a call, those that it may know of."""
+    found = read_all(connection, table, ids, moment)
+    owner = access.scope(table)
+    return found if owner is None else _owned(connection, table, found, owner)
+
+
+def read_all(
+    connection: BaseDatabaseWrapper, table: Table, ids: Iterable[str], moment: AsOf | None = None
+) -> dict[str, Row]:
+    """Return the documents among ``ids`` that exist, in the order asked for, whosever they are."""
     ids = list(ids)
     if moment is not None:
         found = _read_past(connection, table, ids, moment)
@@ -42,6 +51,20 @@ def read(
     else:
         found = _read_through(connection, unit, table, ids)
     return {document_id: found[document_id] for document_id in ids if document_id in found}
+
+
+def _owned(connection: BaseDatabaseWrapper, table: Table, found: dict[str, Row], owner: str) -> dict[str, Row]:
+    owners = owners_of(connection, table, found)
+    return {document_id: row for document_id, row in found.items() if owner and owners[document_id] == owner}
+
+
+def owners_of(connection: BaseDatabaseWrapper, table: Table, found: Mapping[str, Row]) -> dict[str, str]:
+    """Return the owners of documents by id; a new one that this transaction has collected is the caller's."""
+    unknown = [document_id for document_id, row in found.items() if row.owner is None]
+    params = {"ns": table.ns, "ptr": table.ptr, "ids": unknown}
+    stored = _fetch(connection, versions.GET, params) if unknown else {}
+    rows = {**found, **stored}
+    return {document_id: get_call().owner if (o := rows[document_id].owner) is None else o for document_id in found}
 
 
 def _fetch(connection: BaseDatabaseWrapper, sql: str, params: dict[str, Any]) -> dict[str, Row]:
@@ -92,7 +115,19 @@ def remember_taken(unit: Unit, table: Table, document_id: str, txid: int | None)
 
 
 def source(connection: BaseDatabaseWrapper, table: Table, moment: AsOf | None = None) -> Source:
-    """Return the FROM entry that shows ``table``."""
+    """Return the FROM entry that shows ``table``: in a call, what it may know of.
+
+    Raises ``PermissionDeniedError``.
+    """
+    access.check_shown(table)
+    found = _source(connection, table, moment)
+    owner = access.scope(table)
+    if owner is None:
+        return found
+    return Source(versions.owned(found.sql), found.params | {"scope": owner})
+
+
+def _source(connection: BaseDatabaseWrapper, table: Table, moment: AsOf | None) -> Source:
     place: dict[str, Any] = {"ns": table.ns, "ptr": table.ptr}
     if moment is not None:
         snapshot = resolve_moment(connection, table, moment)

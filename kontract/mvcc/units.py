@@ -19,7 +19,7 @@ from django.db.transaction import TransactionManagementError, atomic
 from django.dispatch import Signal
 
 from kontract.conf import get_settings
-from kontract.mvcc import clock
+from kontract.mvcc import access, clock
 from kontract.mvcc.claims import claim
 from kontract.mvcc.flush import Outcome, flush, flush_early, run_steps
 from kontract.mvcc.steps import Step, single_step
@@ -82,9 +82,11 @@ def settle(connection: BaseDatabaseWrapper) -> None:
 def collect(connection: BaseDatabaseWrapper, unit: Unit, *writes: Write) -> None:
     """Take ``writes`` into the unit; beyond ``FLUSH_LIMIT`` flush early, unless a savepoint may still drop them.
 
-    Raises ``ConstraintError`` where one would break a check, or has a unique value of another document's.
+    Raises ``ConstraintError`` where one would break a check, or has a unique value of another document's, and
+    ``PermissionDeniedError`` where the running call may not write so.
     """
     connection.validate_no_broken_transaction()
+    access.admit(writes)
     claim(connection, unit, writes)
     limit = get_settings().FLUSH_LIMIT
     for write in writes:
@@ -94,7 +96,8 @@ def collect(connection: BaseDatabaseWrapper, unit: Unit, *writes: Write) -> None
 
 
 def write_now(connection: BaseDatabaseWrapper, writes: list[Write]) -> list[Outcome]:
-    """Write outside any transaction of the caller's, as a transaction of its own."""
+    """Write outside any transaction of the caller's, as a transaction of its own; see collect()."""
+    access.admit(writes)
     if len(writes) == 1:
         return [run_now(connection, single_step(writes[0]))]
     unit = Unit(isolation="joined", label=None, savepoints=[])

@@ -13,7 +13,7 @@ import ipaddress
 import json
 import math
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import psycopg
@@ -241,12 +241,18 @@ def is_moment(field: Any) -> bool:
     return not field.generated and field.get_internal_type() in ("DateTimeField", "DateField", "TimeField")
 
 
-def select_list(model: Any, connection: BaseDatabaseWrapper) -> str:
-    """Return the typed columns of a model, and the texts that keys are compared as, selected from ``storage`` ``s``."""
+def select_list(model: Any, connection: BaseDatabaseWrapper, hidden: frozenset[str] = frozenset()) -> str:
+    """Return the typed columns of a model, and the texts that keys are compared as, selected from ``storage`` ``s``.
+
+    Those that are ``hidden`` are NULL.
+    """
     quote = connection.ops.quote_name
-    columns = [f"s.{source} AS {quote(name)}" for name, source in METADATA.items()]
+    columns = [f"s.{source} AS {quote(name)}" for name, source in METADATA.items() if not (hidden and name == ":data")]
     for field in model._meta.local_concrete_fields:
         if field.generated:
+            continue
+        if field.column in hidden:
+            columns.extend(_null_columns(field, connection))
             continue
         columns.append(f"{typed(field, connection)} AS {quote(field.column)}")
         if has_text(field):
@@ -254,6 +260,15 @@ def select_list(model: Any, connection: BaseDatabaseWrapper) -> str:
         if has_json(field):
             columns.append(f"{stored_json(field)} AS {quote(field.column + JSON_SUFFIX)}")
     return ", ".join(columns)
+
+
+def _null_columns(field: Any, connection: BaseDatabaseWrapper) -> Iterator[str]:
+    quote = connection.ops.quote_name
+    yield f"NULL::{sql_type(stored_type(field), connection)} AS {quote(field.column)}"
+    if has_text(field):
+        yield f"NULL::text AS {quote(field.column + TEXT_SUFFIX)}"
+    if has_json(field):
+        yield f"NULL::jsonb AS {quote(field.column + JSON_SUFFIX)}"
 
 
 def generated_columns(model: Any, connection: BaseDatabaseWrapper) -> str:

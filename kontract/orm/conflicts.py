@@ -1,15 +1,17 @@
 """``bulk_create(ignore_conflicts=True)`` and ``bulk_create(update_conflicts=True)``."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.db import ProgrammingError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kontract.exceptions import ConstraintError
+from kontract.mvcc import access
 from kontract.mvcc.claims import is_given_up
 from kontract.mvcc.errors import translated
 from kontract.mvcc.prepared import fetch_prepared
+from kontract.mvcc.reading import read
 from kontract.mvcc.rules import list_keys
 from kontract.mvcc.transaction import run_transaction
 from kontract.mvcc.units import collect, require_unit
@@ -56,6 +58,7 @@ def insert_or_resolve(
             kept.append(found.get(target, write.id))
             if found:
                 changes[found[target]] = Parts.of((f, _prepared(f, obj, connection)) for f in update_fields)
+        _check_own(connection, table, changes)
         merge_many(connection, model, changes)
         return kept
 
@@ -68,6 +71,15 @@ def insert_or_resolve(
         tuple(pk.to_python(id_) if field is pk else value for field, value in zip(returning, row, strict=True))
         for id_, row in zip(ids, made, strict=True)
     ]
+
+
+def _check_own(connection: BaseDatabaseWrapper, table: Table, ids: Collection[str]) -> None:
+    """Raise ``PermissionDeniedError`` where one of the documents is somebody else's alone."""
+    if access.scope(table) is not None:
+        own = read(connection, table, ids)
+        for document_id in ids:
+            if document_id not in own:
+                raise access.not_yours(table, document_id)
 
 
 def _prepared(field: Any, obj: Any, connection: BaseDatabaseWrapper) -> Any:

@@ -10,8 +10,11 @@ from django.db import models, transaction
 from django.db.models import signals, sql
 from django.db.models.deletion import Collector
 
+from kontract.mvcc import access
+from kontract.orm.permitted import check_model
 from kontract.orm.source import is_versioned
 from kontract.orm.writing import delete_keys
+from kontract.perms import Perm
 
 
 class VersionedCollector(Collector):
@@ -19,8 +22,16 @@ class VersionedCollector(Collector):
 
     data: Any
 
+    def collect(self, *args: Any, **kwargs: Any) -> None:
+        """See Django's; what is looked up here is not shown to the call that deletes."""
+        with access.internally():
+            super().collect(*args, **kwargs)
+
     def delete(self) -> tuple[int, dict[str, int]]:
         """Delete what was collected, in one transaction; return how many, in all and by model."""
+        for model in [*self.data, *(queryset.model for queryset in self.fast_deletes)]:
+            if is_versioned(model):
+                check_model(model, Perm.X)
         for model, instances in self.data.items():
             self.data[model] = sorted(instances, key=attrgetter("pk"))
         self.sort()
@@ -35,8 +46,10 @@ class VersionedCollector(Collector):
         with transaction.atomic(using=self.using, savepoint=False):
             self._send(signals.pre_delete, [(m, obj) for m, instances in self.data.items() for obj in instances])
             for queryset in self.fast_deletes:
-                deleted[queryset.model._meta.label] += queryset._raw_delete(using=self.using)
-            self._update_fields()
+                with access.internally():
+                    deleted[queryset.model._meta.label] += queryset._raw_delete(using=self.using)
+            with access.internally():
+                self._update_fields()
             for model, instances in self.data.items():
                 instances.reverse()
                 deleted[model._meta.label] += self._delete_instances(model, instances)

@@ -13,6 +13,7 @@ from kontract.mvcc.units import collect, find_unit, write_now
 from kontract.mvcc.writes import Table, Write
 from kontract.orm.numbers import numbers
 from kontract.orm.parts import Column, check_null, join, join_key
+from kontract.orm.permitted import new_texts
 from kontract.orm.source import table_of
 from kontract.orm.writing import existing, open_for_writing
 
@@ -41,6 +42,7 @@ class Inserter:
 
     def _write(self, table: Table, position: int, obj: Any) -> Write:
         texts = self._texts(position, obj)
+        new_texts(self.model, texts, obj, self.connection, raw=self.raw)
         pk = self.model._meta.pk
         if pk is self.auto_field and pk.column not in texts:
             number = numbers.draw()

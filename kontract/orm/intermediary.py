@@ -9,11 +9,14 @@ from django.db import models
 from django.db.models.fields.related import resolve_relation
 from django.db.models.utils import make_model_tuple
 
+from kontract.perms import field_perm
+
 
 def make_intermediary(field: Any, model: Any, name: str, base: type[models.Model]) -> Any:
     """Return the model between ``model``, to which ``field`` is added as ``name``, and the field's target.
 
-    ``base`` is what it inherits from.  It is what ``create_many_to_many_intermediary_model`` of Django makes.
+    ``base`` is what it inherits from.  Its table has the permissions of ``model`` that ``field`` has, too.  It is what
+    ``create_many_to_many_intermediary_model`` of Django makes.
     """
     field.set_attributes_from_name(name)
     opts = model._meta
@@ -30,6 +33,8 @@ def make_intermediary(field: Any, model: Any, name: str, base: type[models.Model
         "verbose_name": f"{source_name}-{target_name} relationship",
         "verbose_name_plural": f"{source_name}-{target_name} relationships",
         "apps": opts.apps,
+        "perm": model._table_perm & field_perm(field),
+        "owner_scoped": model._table_owner_scoped,
     }
 
     def link(to: Any) -> Any:

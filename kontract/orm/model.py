@@ -1,7 +1,7 @@
 """``VersionedModel``: a Django model whose instances are documents of a logical table."""
 
 import functools
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.apps import apps as global_apps
 from django.db import connections, models, router
@@ -20,11 +20,13 @@ from kontract.orm.intermediary import make_intermediary
 from kontract.orm.manager import VersionedManager, as_versioned
 from kontract.orm.parts import prepare
 from kontract.orm.past import Past
+from kontract.orm.permitted import check_model, declared_permissions
 from kontract.orm.related import adopt
 from kontract.orm.rules import make_rules
 from kontract.orm.shapes import build_schema
 from kontract.orm.source import is_versioned, register
 from kontract.orm.writing import merge_one
+from kontract.perms import RWX, Perm, field_perm, perm
 from kontract.tables.ids import uuid7
 from kontract.tables.keys import declare
 
@@ -32,10 +34,16 @@ from kontract.tables.keys import declare
 class VersionedModelBase(ModelBase):
     """Makes a model's table a logical one."""
 
+    def __new__(cls, name: str, bases: Any, attrs: dict[str, Any], **kwargs: Any) -> Any:
+        """Take ``perm`` and ``owner_scoped``, which Django does not know, out of the model's ``Meta``."""
+        if taken := _find_permissions(attrs.get("Meta")):
+            attrs = attrs | taken | {"Meta": type("Meta", (attrs["Meta"],), {})}  # Django looks at its own attributes
+        return super().__new__(cls, name, bases, attrs, **kwargs)
+
     def add_to_class(cls, name: str, value: Any) -> None:
         """Add an attribute; fields become what can be stored in a document."""
         if type(value) in AUTOMATIC:
-            value = NumberField.like(value)
+            value = perm(field_perm(value), NumberField.like(value))
         if isinstance(value, models.ManyToManyField) and _needs_intermediary(cls, value):
             value.remote_field.through = make_intermediary(value, cls, name, VersionedModel)
         elif isinstance(value, BaseManager):
@@ -72,6 +80,20 @@ class VersionedModelBase(ModelBase):
             _declare(cls)
 
 
+def _find_permissions(meta: Any) -> dict[str, Any]:
+    found = {name: getattr(meta, name) for name in _PERMISSIONS if hasattr(meta, name)}
+    for name, value in found.items():
+        if not isinstance(value, _PERMISSIONS[name]):
+            raise TypeError(
+                f"Meta.{name} is {value!r}. Use a constant of kontract.perms for perm, for example perms.RW_, and True "
+                "or False for owner_scoped."
+            )
+    return {f"_table_{name}": value for name, value in found.items()}
+
+
+_PERMISSIONS: Final[dict[str, type]] = {"perm": Perm, "owner_scoped": bool}
+
+
 def _adopt_managers(model: Any) -> None:
     """Make the managers versioned that a model inherits from ordinary abstract ones, in the order they have."""
     opts = model._meta
@@ -99,7 +121,9 @@ def _declare(model: Any) -> None:
     register(model)
     declare(
         opts.db_table,
-        TableOptions(),
+        TableOptions(
+            perm=model._table_perm, fields=declared_permissions(model), owner_scoped=model._table_owner_scoped
+        ),
         lambda connection: make_rules(model, connection),
         functools.partial(conform, model),
         functools.partial(make_id, model),
@@ -118,6 +142,8 @@ class VersionedModel(models.Model, Past, metaclass=VersionedModelBase):
     """
 
     _is_versioned: ClassVar[bool] = True
+    _table_perm: ClassVar[Perm] = RWX
+    _table_owner_scoped: ClassVar[bool] = False
 
     class Meta:
         abstract = True
@@ -147,6 +173,7 @@ class VersionedModel(models.Model, Past, metaclass=VersionedModelBase):
             raise ReadOnlyError(
                 "This instance shows the past, which cannot be changed. Read the present one to delete."
             )
+        check_model(type(self), Perm.X)
         using = using or router.db_for_write(self.__class__, instance=self)
         collector = VersionedCollector(using=using, origin=self)
         collector.collect([self], keep_parents=keep_parents)
@@ -170,7 +197,7 @@ class VersionedModel(models.Model, Past, metaclass=VersionedModelBase):
             return super()._do_update(base_qs, using, pk_val, values, update_fields, forced_update, *returning)
         connection = connections[using]
         prepared = ((f, prepare(f, value, connection)) for f, _, value in values)
-        updated = merge_one(base_qs.model, pk_val, prepared, using=using)
+        updated = merge_one(base_qs.model, pk_val, prepared, using=using, made=True)
         if not returning:  # Django 5.2
             return updated
         return [()] if updated else []

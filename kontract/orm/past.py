@@ -9,19 +9,22 @@ from django.db import models, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kontract.models import Trx
-from kontract.mvcc import versions
+from kontract.mvcc import access, versions
 from kontract.mvcc.connections import fetch_all, fetch_one, get_connection
 from kontract.mvcc.history import Version, read_history
 from kontract.mvcc.snapshot import check_versioned
 from kontract.mvcc.writes import Table
 from kontract.orm.columns import stored_type
 from kontract.orm.parts import document_id
+from kontract.orm.permitted import check_whole, is_readable
 from kontract.orm.source import is_versioned, table_of
+from kontract.perms import Perm
 
 _DELETED: Final = """
 SELECT h.id, max(h._deleted_txid)
 FROM storage h
 WHERE h.ns = %(ns)s AND h.ptr = -%(ptr)s AND h._deleted_txid IS NOT NULL AND h._txid < h._deleted_txid
+  AND (%(scope)s::text IS NULL OR h._owner = nullif(%(scope)s, ''))
   AND NOT EXISTS (
     SELECT FROM storage s WHERE s.ns = %(ns)s AND s.ptr = %(ptr)s AND s.id = h.id AND s._deleted_txid IS NULL
   )
@@ -79,20 +82,23 @@ class Past:
         return read_versions(type(self), self.pk, using=_alias(self))
 
     def diff(self, other: Any) -> dict[str, tuple[Any, Any]]:
-        """Return the fields that differ, as pairs: the value here, and the one in ``other``.
+        """Return the fields that differ, of those that may be read, as pairs: the value here, and the one in ``other``.
 
         ``other`` is an instance of the same model, or a moment: a txid, an aware datetime, a pinned snapshot's token.
         """
         if not isinstance(other, models.Model):
             other = _at(self, other)
-        pairs = ((f.name, getattr(self, f.attname), getattr(other, f.attname)) for f in self._meta.concrete_fields)
+        fields = (field for field in self._meta.concrete_fields if not is_versioned(field.model) or is_readable(field))
+        pairs = ((f.name, getattr(self, f.attname), getattr(other, f.attname)) for f in fields)
         return {name: (here, there) for name, here, there in pairs if here != there}
 
     def restore(self, txid: Any) -> None:
         """Write the object as it was at ``txid`` (or any other moment) as a new version, also if it was deleted since.
 
-        The instance shows the result.  Raises the model's ``DoesNotExist`` if it did not exist then.
+        The instance shows the result.  Raises the model's ``DoesNotExist`` if it did not exist then, and in a call
+        ``PermissionDeniedError`` unless it may read and write every field.
         """
+        check_whole(type(self))
         then = _at(self, txid)
         for field in self._meta.concrete_fields:
             if not field.generated:
@@ -184,11 +190,13 @@ def _table(connection: BaseDatabaseWrapper, model: Any) -> Table:
 def read_deletions(model: Any, *, using: str, limit: int) -> list[Deletion]:
     """Return at most ``limit`` objects of ``model`` that were deleted and are in the history, the last one first.
 
-    Raises ``NotVersionedError``.
+    Raises ``NotVersionedError`` and ``PermissionDeniedError``.
     """
     connection = get_connection(using)
     table = _table(connection, model)
-    rows = fetch_all(connection, _DELETED, {"ns": table.ns, "ptr": table.ptr, "limit": limit})
+    access.check(table, Perm.R)
+    params = {"ns": table.ns, "ptr": table.ptr, "limit": limit, "scope": access.scope(table)}
+    rows = fetch_all(connection, _DELETED, params)
     to_python = stored_type(model._meta.pk).to_python
     return find_deletions(model, [(to_python(row[0]), row[1]) for row in rows], using=using)
 

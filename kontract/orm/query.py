@@ -15,13 +15,24 @@ from django.db.models.sql.constants import MULTI
 from django.db.models.sql.where import AND
 from django.db.transaction import TransactionManagementError
 
+from kontract.mvcc import access
 from kontract.mvcc.errors import translated
 from kontract.mvcc.prepared import prepare_read
 from kontract.mvcc.snapshot import AsOf
+from kontract.orm.columns import METADATA
 from kontract.orm.locks import lock_rows
 from kontract.orm.lookups import as_text_lookup, as_text_node, as_text_order
+from kontract.orm.permitted import check_named, is_readable
 from kontract.orm.plain import is_plain, is_watched
-from kontract.orm.source import VersionedJoin, VersionedTable, checking_past, metadata_field, model_of, text_field
+from kontract.orm.source import (
+    VersionedJoin,
+    VersionedTable,
+    checking_past,
+    is_versioned,
+    metadata_field,
+    model_of,
+    text_field,
+)
 
 
 class VersionedQuery(Query):
@@ -43,6 +54,12 @@ class VersionedQuery(Query):
         """Keep the objects whose version a later transaction than ``txid`` wrote."""
         column = Col(self.get_initial_alias(), metadata_field(":txid", self.model))
         self.where.add(GreaterThan(column, txid), AND)
+
+    def set_values(self, fields: Any) -> None:
+        """Select these fields, or all; in a call, all that it may read."""
+        if not fields and access.in_call():
+            fields = [f.attname for f in self.get_meta().concrete_fields if _is_readable(f)]
+        super().set_values(fields)
 
     def get_compiler(self, using: Any = None, connection: Any = None, elide_empty: bool = True) -> Any:
         """Return a compiler."""
@@ -90,12 +107,24 @@ class VersionedCompiler(SQLCompiler):  # type: ignore[valid-type]
         }
         return [*grouped, *(texts[sql] for sql, _ in grouped if sql in texts)]
 
+    def get_default_columns(self, select_mask: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return the columns of instances; in a call, those that it may read and those that only() names."""
+        columns = super().get_default_columns(select_mask, *args, **kwargs)
+        if not access.in_call() or (select_mask and not self.query.deferred_loading[1]):
+            return columns
+        return [column for column in columns if _is_readable(column.target)]
+
     def _check_locking(self) -> None:
         if self.connection.get_autocommit():
             raise TransactionManagementError("select_for_update cannot be used outside of a transaction.")
 
     def compile(self, node: Any) -> Any:
-        """Return the SQL and the parameters of a part of the query; two keys are compared as their texts."""
+        """Return the SQL and the parameters of a part of the query; two keys are compared as their texts.
+
+        Raises ``PermissionDeniedError`` for a column that the running call may not read.
+        """
+        if type(node) is Col and access.in_call():
+            _check_named(node.target)
         return super().compile(as_text_node(node, self.connection))
 
     def _order_by_pairs(self) -> Iterator[tuple[Any, bool]]:
@@ -120,6 +149,17 @@ class VersionedCompiler(SQLCompiler):  # type: ignore[valid-type]
                 not chunked_fetch and not is_watched(self.connection) and is_plain(self.query, self.connection)
             )
             return super().execute_sql(result_type, chunked_fetch, *args, **kwargs)
+
+
+def _is_readable(field: Any) -> bool:
+    return not is_versioned(field.model) or is_readable(field)
+
+
+def _check_named(field: Any) -> None:
+    """Raise ``PermissionDeniedError`` where the running call may not read a field, or the one it stands for."""
+    field = getattr(field, "stored", field)
+    if is_versioned(field.model) and field.column not in METADATA:
+        check_named(field)
 
 
 def _has_subquery(expression: Any) -> bool:

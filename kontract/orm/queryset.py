@@ -1,14 +1,17 @@
 """``VersionedQuerySet``: Django's queryset on a logical table, and its past."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Self
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connections, models, transaction
 from django.db.models import Model
 from django.db.models.constants import OnConflict
 from django.db.models.expressions import Col
 
 from kontract.exceptions import ReadOnlyError, UnsupportedError
+from kontract.mvcc import access
 from kontract.mvcc.snapshot import AsOf, Moment, as_of
 from kontract.mvcc.transaction import run_transaction
 from kontract.mvcc.units import in_transaction
@@ -16,10 +19,12 @@ from kontract.orm.conflicts import insert_or_resolve
 from kontract.orm.deletion import VersionedCollector
 from kontract.orm.inserting import insert
 from kontract.orm.parts import Parts, document_id, prepare
+from kontract.orm.permitted import check_model, forget_hidden
 from kontract.orm.query import VersionedQuery
 from kontract.orm.source import is_versioned, metadata_field
 from kontract.orm.updates import check_update, update_rows
 from kontract.orm.writing import delete_ids, merge_many, open_for_writing
+from kontract.perms import Perm
 
 
 class VersionedQuerySet(models.QuerySet[Any]):
@@ -100,13 +105,17 @@ class VersionedQuerySet(models.QuerySet[Any]):
         self._for_write = True
         alias = using or self.db
         if on_conflict is not None:
-            return insert_or_resolve(
+            rows = insert_or_resolve(
                 self, objs, fields, using=alias, returning=returning_fields,
                 update_fields=update_fields if on_conflict == OnConflict.UPDATE else None, unique_fields=unique_fields,
             )  # fmt: skip
-        return insert(
-            self.model, objs, fields, using=alias, raw=raw, returning=returning_fields, checked=self._flushes_at_once
-        )
+        else:
+            rows = insert(
+                self.model, objs, fields, using=alias, raw=raw, returning=returning_fields,
+                checked=self._flushes_at_once,
+            )  # fmt: skip
+        forget_hidden(self.model, objs)
+        return rows
 
     _insert.alters_data = True
     _insert.queryset_only = False
@@ -210,7 +219,7 @@ class VersionedQuerySet(models.QuerySet[Any]):
             return super()._update(values, *extra)
         self._check_present()
         self._for_write = True
-        rows = update_rows(self, check_update(self.query, {field.name: value for field, _, value in values}))
+        rows = update_rows(self, check_update(self.query, {field.name: value for field, _, value in values}), made=True)
         self._result_cache = None
         if not returning_fields:
             return rows if returning_fields is None else [()] * rows
@@ -224,6 +233,7 @@ class VersionedQuerySet(models.QuerySet[Any]):
         if not is_versioned(self.model):
             return super().delete()
         self._check_present()
+        check_model(self.model, Perm.X)
         self._not_support_combined_queries("delete")
         if self.query.is_sliced:
             raise TypeError("Cannot use 'limit' or 'offset' with delete().")
@@ -236,6 +246,7 @@ class VersionedQuerySet(models.QuerySet[Any]):
         found.query.select_for_update = False
         found.query.select_related = False
         found.query.clear_ordering(force=True)
+        check_conditions(found)
         collector = VersionedCollector(using=found.db, origin=self)
         collector.collect(found)
         result = collector.delete()
@@ -249,17 +260,14 @@ class VersionedQuerySet(models.QuerySet[Any]):
         """Delete what the queryset finds, without signals and cascades."""
         if not is_versioned(self.model):
             return super()._raw_delete(using)
-        return delete_ids(self.model, self.using(using)._document_ids(), using=using)
+        with access.matching():
+            ids = self.using(using)._document_ids()
+        return delete_ids(self.model, ids, using=using)
 
     _raw_delete.alters_data = True
 
     def _document_ids(self) -> list[str]:
-        query = self.query.clone()
-        query.clear_ordering(force=True)
-        query.select_related = False
-        query.clear_select_clause()
-        query.select = (Col(query.get_initial_alias(), metadata_field(":id", self.model)),)
-        return list(dict.fromkeys(row[0] for row in query.get_compiler(self.db).results_iter()))
+        return list(dict.fromkeys(row[0] for row in only_keys(self).get_compiler(self.db).results_iter()))
 
     # --- What cannot be ---
 
@@ -271,6 +279,27 @@ class VersionedQuerySet(models.QuerySet[Any]):
             "A versioned model has no table of its own that SQL could name. Use the queryset's methods with database "
             "functions, Func() or RawSQL() on columns, or env.storage."
         )
+
+
+def check_conditions(queryset: Any) -> None:
+    """Raise ``PermissionDeniedError`` where a queryset whose objects are to be deleted names what a call may not read.
+
+    The engine itself collects them, and may name it: it follows foreign keys.
+    """
+    if not access.in_call():
+        return
+    with access.matching(), suppress(EmptyResultSet):
+        only_keys(queryset).get_compiler(queryset.db).as_sql()
+
+
+def only_keys(queryset: Any) -> Any:
+    """Return the query for the ids of the documents in a queryset."""
+    query = queryset.query.clone()
+    query.clear_ordering(force=True)
+    query.select_related = False
+    query.clear_select_clause()
+    query.select = (Col(query.get_initial_alias(), metadata_field(":id", queryset.model)),)
+    return query
 
 
 def _mark(objs: Iterable[Any], moment: AsOf) -> None:

@@ -22,6 +22,7 @@ from kontract.mvcc.reading import resolve_moment, source
 from kontract.mvcc.snapshot import check_intact, current
 from kontract.mvcc.writes import Table
 from kontract.orm.columns import JSON_SUFFIX, TEXT_SUFFIX, generated_columns, has_json, has_text, select_list
+from kontract.orm.permitted import hidden_columns
 from kontract.tables.catalog import resolve, resolve_namespace
 
 
@@ -56,9 +57,9 @@ def model_of(join: Any, query: Any) -> Any:
 
 
 @functools.lru_cache(maxsize=1024)
-def _columns(model: Any, alias: str) -> tuple[str, str]:
+def _columns(model: Any, alias: str, hidden: frozenset[str]) -> tuple[str, str]:
     connection = connections[alias]
-    return select_list(model, connection), generated_columns(model, connection)
+    return select_list(model, connection, hidden), generated_columns(model, connection)
 
 
 _past: ContextVar[set[tuple[Table, int]] | None] = ContextVar("kontract_orm_past", default=None)
@@ -87,14 +88,15 @@ def entry(connection: BaseDatabaseWrapper, model: Any) -> str:
     if moment is not None and (read := _past.get()) is not None:
         read.add((table, resolve_moment(connection, table, moment)))
     found = source(connection, table, moment)
+    hidden = hidden_columns(model)
     if found.sql == versions.SOURCE_LIVE:
-        return _live_entry(model, connection.alias, table.ns, table.ptr)
+        return _live_entry(model, connection.alias, table.ns, table.ptr, hidden)
     composed = cast(Any, connection.ops).compose_sql(found.sql, found.params)
-    return _typed_entry(model, connection.alias, composed if isinstance(composed, str) else composed.decode())
+    return _typed_entry(model, connection.alias, composed if isinstance(composed, str) else composed.decode(), hidden)
 
 
-def _typed_entry(model: Any, alias: str, source: str) -> str:
-    columns, generated = _columns(model, alias)
+def _typed_entry(model: Any, alias: str, source: str, hidden: frozenset[str]) -> str:
+    columns, generated = _columns(model, alias, hidden)
     sql = f"SELECT {columns} FROM ({source}) s"
     if generated:
         sql = f"SELECT g.*, {generated} FROM ({sql}) g"
@@ -102,8 +104,8 @@ def _typed_entry(model: Any, alias: str, source: str) -> str:
 
 
 @functools.lru_cache(maxsize=4096)
-def _live_entry(model: Any, alias: str, ns: int, ptr: int) -> str:
-    return _typed_entry(model, alias, versions.SOURCE_LIVE % {"ns": ns, "ptr": ptr})
+def _live_entry(model: Any, alias: str, ns: int, ptr: int, hidden: frozenset[str]) -> str:
+    return _typed_entry(model, alias, versions.SOURCE_LIVE % {"ns": ns, "ptr": ptr}, hidden)
 
 
 def quote_of(compiler: Any) -> Any:

@@ -11,13 +11,16 @@ from django.db.models.sql import UpdateQuery
 from psycopg.types.json import Jsonb
 
 from kontract.exceptions import ConflictError
+from kontract.mvcc import access
 from kontract.mvcc.transaction import attempts
 from kontract.mvcc.units import find_unit, require_unit
 from kontract.orm.columns import sql_type, stored_type
 from kontract.orm.locks import lock_rows, remember_versions
 from kontract.orm.parts import Parts, document_id, prepare
+from kontract.orm.permitted import check_model
 from kontract.orm.source import table_of
 from kontract.orm.writing import merge_many, open_for_writing
+from kontract.perms import Perm
 
 _COMPUTED = "kontract_value_"
 
@@ -77,29 +80,35 @@ def check_update(query: Any, values: Mapping[str, Any]) -> dict[Any, Any]:
     return {field: value for field, value in fields.items() if not field.generated}
 
 
-def update_rows(queryset: Any, values: Mapping[Any, Any]) -> int:
-    """Set fields of all objects in ``queryset`` to values or expressions; return how many there are."""
+def update_rows(queryset: Any, values: Mapping[Any, Any], *, made: bool = False) -> int:
+    """Set fields of all objects in ``queryset`` to values or expressions; return how many there are.
+
+    ``made``: see ``kontract.orm.writing.merge_one``.
+    """
     connection = open_for_writing(queryset.db)
+    for field in values:
+        check_model(field.model, Perm.W)
     if find_unit(connection) is not None:
-        return _update_rows(queryset, values, connection)
+        return _update_rows(queryset, values, connection, made)
     pauses = attempts()
     while True:
         try:
             with transaction.atomic(using=connection.alias):  # READ COMMITTED sees what others did while it waited
-                return _update_rows(queryset, values, connection)
+                return _update_rows(queryset, values, connection, made)
         except ConflictError:
             if (pause := next(pauses, None)) is None:
                 raise
             time.sleep(pause)
 
 
-def _update_rows(queryset: Any, values: Mapping[Any, Any], connection: Any) -> int:
+def _update_rows(queryset: Any, values: Mapping[Any, Any], connection: Any, made: bool) -> int:
     by_model: dict[Any, list[Any]] = {queryset.model._meta.concrete_model: []}
     for field in values:
         by_model.setdefault(field.model._meta.concrete_model, []).append(field)
     expressions = {field: value for field, value in values.items() if hasattr(value, "resolve_expression")}
     plain = {f: prepare(f, value, connection) for f, value in values.items() if f not in expressions}
-    rows = _select(queryset, list(by_model), expressions, connection)
+    with access.matching():
+        rows = _select(queryset, list(by_model), expressions, connection)
     count = 0
     for model, fields in by_model.items():
         changes: dict[str, dict[Any, Any]] = {}
@@ -107,7 +116,8 @@ def _update_rows(queryset: Any, values: Mapping[Any, Any], connection: Any) -> i
             known = plain | {field: _computed(field, value, connection) for field, value in computed.items()}
             changes.setdefault(document_id(model, keys[model], connection), {f: known[f] for f in fields})
         if fields:
-            merge_many(connection, model, {id_: Parts.of(parts.items()) for id_, parts in changes.items()})
+            parts_by_id = {id_: Parts.of(parts.items()) for id_, parts in changes.items()}
+            merge_many(connection, model, parts_by_id, made=made)
         count = max(count, len(changes))
     return count
 

@@ -3,12 +3,13 @@
 Everything goes through the unit of work, as the writes of ``env.storage`` do.
 """
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from kontract.mvcc import snapshot, versions
+from kontract.mvcc import access, snapshot, versions
 from kontract.mvcc.connections import fetch_all, get_connection
 from kontract.mvcc.reading import read
 from kontract.mvcc.steps import single_step
@@ -16,7 +17,9 @@ from kontract.mvcc.transaction import run_transaction
 from kontract.mvcc.units import collect, find_unit, require_unit, run_now
 from kontract.mvcc.writes import Table, Write
 from kontract.orm.parts import Parts, document_id, join_key, members
+from kontract.orm.permitted import changed_parts
 from kontract.orm.source import table_of
+from kontract.perms import Perm
 
 
 def open_for_writing(using: str) -> BaseDatabaseWrapper:
@@ -36,33 +39,43 @@ def existing(connection: BaseDatabaseWrapper, table: Table, ids: Sequence[str]) 
     return found
 
 
-def merge_one(model: Any, pk: Any, values: Iterable[tuple[Any, Any]], *, using: str) -> bool:
-    """Replace fields, given with prepared values, of the document whose primary key is ``pk``; return whether it is."""
+def merge_one(model: Any, pk: Any, values: Iterable[tuple[Any, Any]], *, using: str, made: bool = False) -> bool:
+    """Replace fields, given with prepared values, of the document whose primary key is ``pk``; return whether it is.
+
+    ``made``: fields with ``auto_now`` have made theirs.
+    """
     connection = open_for_writing(using)
-    table = table_of(connection, model)
-    parts = Parts.of(values)
-    id_ = document_id(model, pk, connection)
-    unit = find_unit(connection)
+    return _merge_one(connection, model, Parts.of(values), document_id(model, pk, connection), made)
+
+
+def _merge_one(connection: BaseDatabaseWrapper, model: Any, parts: Parts, id_: str, made: bool) -> bool:
+    table, unit = table_of(connection, model), find_unit(connection)
+    access.check(table, Perm.W)
+    if unit is None and access.is_bound(table):
+        merge_in_unit = functools.partial(_merge_one, connection, model, parts, id_, made)
+        return run_transaction(merge_in_unit, using=connection.alias)[0]
     if unit is None:
         merge = Write(table, id_, "merge", parts.as_json(), absent=parts.absent)
         return run_now(connection, single_step(merge)).extra is not None
     row = read(connection, table, [id_]).get(id_)
     if row is None:
         return False
+    parts = changed_parts(model, parts, row.data, connection, made=made)
     collect(connection, unit, Write(table, id_, "set", parts.merged_into(row.data), row.owner))
     return True
 
 
-def merge_many(connection: BaseDatabaseWrapper, model: Any, changes: Mapping[str, Parts]) -> int:
+def merge_many(connection: BaseDatabaseWrapper, model: Any, changes: Mapping[str, Parts], *, made: bool = False) -> int:
     """Replace parts of documents, by id, in the open transaction; return how many of them there are.
 
-    A document whose primary key is among them moves: its history stays under the old one.
+    A document whose primary key is among them moves: its history stays under the old one.  ``made``: see merge_one().
     """
     table, unit = table_of(connection, model), require_unit(connection)
+    access.check(table, Perm.W)
     rows = read(connection, table, list(changes))
     writes = []
     for id_, row in rows.items():
-        parts = changes[id_]
+        parts = changed_parts(model, changes[id_], row.data, connection, made=made)
         moved = _moved(model, id_, parts, row.data)
         if moved != id_:
             writes.append(Write(table, id_, "delete"))
@@ -85,17 +98,18 @@ def _moved(model: Any, id_: str, parts: Parts, data: str) -> str:
 def delete_ids(model: Any, ids: Sequence[str], *, using: str) -> int:
     """Delete documents; return how many of them there were."""
     connection = open_for_writing(using)
+    access.check(table_of(connection, model), Perm.X)
 
     def attempt() -> int:
         table, unit = table_of(connection, model), require_unit(connection)
-        found = existing(connection, table, ids)
+        found = existing(connection, table, ids) if access.scope(table) is None else read(connection, table, ids)
         collect(connection, unit, *(Write(table, id_, "delete") for id_ in ids if id_ in found))
         return len(found)
 
     if find_unit(connection) is not None:
         return attempt() if ids else 0
-    if len(ids) == 1:
-        table = table_of(connection, model)
+    table = table_of(connection, model)
+    if len(ids) == 1 and not access.is_bound(table):
         return int(run_now(connection, single_step(Write(table, ids[0], "delete"))).extra is not None)
     return run_transaction(attempt, using=using)[0] if ids else 0
 

@@ -10,14 +10,22 @@ matters: every write looks its tables up again, under the clock, and a read that
 import json
 import re
 import time
+from dataclasses import replace
 from typing import Any
 
+from django.core.signals import setting_changed
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kontract.conf import TableOptions, get_settings
 from kontract.context import DEFAULT_NAMESPACE, get_namespace
-from kontract.exceptions import InvalidNameError, NamespaceNotFound, TableExistsError, TableNotFound
-from kontract.mvcc import versions
+from kontract.exceptions import (
+    InvalidNameError,
+    NamespaceNotFound,
+    PermissionDeniedError,
+    TableExistsError,
+    TableNotFound,
+)
+from kontract.mvcc import access, versions
 from kontract.mvcc.connections import fetch_all, fetch_quietly, get_alias, get_connection
 from kontract.mvcc.errors import translated
 from kontract.mvcc.reading import remember
@@ -26,7 +34,8 @@ from kontract.mvcc.steps import catalog_id
 from kontract.mvcc.transaction import run_transaction
 from kontract.mvcc.units import collect, find_unit, require_unit, rolled_back
 from kontract.mvcc.writes import Table, Write
-from kontract.tables.keys import declared_names, declared_options, find_rules
+from kontract.perms import Perm
+from kontract.tables.keys import access_options, declared_names, declared_options, find_rules
 
 _NAME = re.compile(r"\w[\w.:-]{0,127}")
 
@@ -43,6 +52,14 @@ def forget(using: str, **kwargs: Any) -> None:
 
 
 rolled_back.connect(forget, dispatch_uid="kontract.catalog")
+
+
+def _forget_permissions(*, setting: str, **kwargs: Any) -> None:
+    if setting == "KONTRACT":
+        _tables.clear()
+
+
+setting_changed.connect(_forget_permissions, dispatch_uid="kontract.catalog")
 
 
 def resolve(connection: BaseDatabaseWrapper, ns: int, name: str, *, fresh: bool = False) -> Table:
@@ -66,7 +83,8 @@ def _look_up(connection: BaseDatabaseWrapper, ns: int, name: str) -> Table | Non
 
 
 def _as_table(connection: BaseDatabaseWrapper, ns: int, name: str, entry: dict[str, Any]) -> Table:
-    options = TableOptions(versioned=entry["versioned"], retention_days=entry.get("retention_days"))
+    kept = {"versioned": entry["versioned"], "retention_days": entry.get("retention_days")}
+    options = replace(access_options(name), **kept)
     rules = find_rules(connection, name)
     referring = tuple(_ptr(connection, ns, referrer.table) for referrer in rules.referrers) if rules else ()
     return Table(ns=ns, ptr=entry["ptr"], name=name, options=options, rules=rules, referring=referring)
@@ -113,6 +131,7 @@ def create(name: str, *, versioned: bool = True, retention_days: float | None = 
 
     Raises ``TableExistsError`` and ``InvalidNameError``.
     """
+    access.check_procedure(Perm.W, "Creating a logical table")
     check_writable()
     connection, ns = locate(using)
     _create(connection, ns, name, TableOptions(versioned=versioned, retention_days=retention_days))
@@ -137,6 +156,7 @@ def drop(name: str, *, using: str | None = None) -> None:
 
     Raises ``TableNotFound``.
     """
+    access.check_procedure(Perm.X, "Dropping a logical table")
     check_writable()
     connection, ns = locate(using)
 
@@ -144,6 +164,11 @@ def drop(name: str, *, using: str | None = None) -> None:
         table = _look_up(connection, ns, name)
         if table is None:
             raise TableNotFound(f"There is no logical table {name!r} to drop.")
+        access.check(table, Perm.X)
+        if access.scope(table) is not None:
+            raise PermissionDeniedError(
+                f"The table {name!r} may have documents of several owners. Drop it within kontract.elevated()."
+            )
         unit = require_unit(connection)
         collected = unit.of_table(table)
         rows = fetch_all(connection, versions.IDS, {"ns": ns, "ptr": table.ptr})

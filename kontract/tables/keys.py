@@ -4,12 +4,14 @@ Models declare theirs when they are made.  Whoever writes to the table keeps the
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from kontract.conf import TableOptions
+from kontract.conf import TableOptions, get_settings
 from kontract.mvcc.rules import Rules
+from kontract.perms import RWX
 from kontract.tables.ids import uuid7
 
 MakeRules = Callable[[BaseDatabaseWrapper], Rules | None]
@@ -46,6 +48,23 @@ def declared_options(name: str) -> TableOptions | None:
     """Return how a declared table is kept; None where nothing declares it."""
     declaration = _declared.get(name)
     return declaration.options if declaration else None
+
+
+def access_options(name: str) -> TableOptions:
+    """Return the permissions of a table: what settings and model both grant, where both say something."""
+    by_settings, by_model = get_settings().TABLES.get(name), declared_options(name)
+    if by_settings is None or by_model is None:
+        return by_settings or by_model or _FREE
+    names = by_settings.fields.keys() | by_model.fields.keys()
+    return replace(
+        by_settings,
+        perm=by_settings.perm & by_model.perm,
+        fields={field: by_settings.fields.get(field, RWX) & by_model.fields.get(field, RWX) for field in names},
+        owner_scoped=by_settings.owner_scoped or by_model.owner_scoped,
+    )
+
+
+_FREE = TableOptions()
 
 
 def is_declared(name: str) -> bool:

@@ -9,16 +9,18 @@ from django.db.models import Q
 
 from kontract.conf import get_settings
 from kontract.exceptions import ConflictError, DocumentNotFound
-from kontract.mvcc import asynchronous
+from kontract.mvcc import access, asynchronous
 from kontract.mvcc.flush import Outcome
 from kontract.mvcc.history import Version, read_history
-from kontract.mvcc.reading import Row, read, remember_taken
+from kontract.mvcc.reading import Row, owners_of, read, read_all, remember_taken
 from kontract.mvcc.snapshot import AsOf, Moment, as_of
 from kontract.mvcc.steps import take_step
 from kontract.mvcc.transaction import run_transaction
 from kontract.mvcc.unit import Unit
 from kontract.mvcc.units import collect, find_unit, run_now, write_now
 from kontract.mvcc.writes import Table, Write
+from kontract.perms import Perm
+from kontract.tables import permitted
 from kontract.tables.documents import Document, check_id, encode
 from kontract.tables.keys import conform, is_declared, make_id
 from kontract.tables.place import Place
@@ -71,8 +73,14 @@ class TableProxy:
         ids = [check_id(document_id) for document_id in document_ids]
         place = self._place()
         connection = place.reading()
-        rows = place.look(connection, lambda table: read(connection, table, ids, place.moment)) if ids else {}
-        return {document_id: _as_document(document_id, row) for document_id, row in rows.items()}
+
+        def look(table: Table) -> dict[str, Document]:
+            access.check(table, Perm.R)
+            hidden = access.lacking(table, Perm.R)
+            rows = read(connection, table, ids, place.moment)
+            return {document_id: _as_document(document_id, row, hidden) for document_id, row in rows.items()}
+
+        return place.look(connection, look) if ids else {}
 
     async def aget_many(self, document_ids: Iterable[str]) -> dict[str, Document]:
         """See get_many()."""
@@ -108,10 +116,14 @@ class TableProxy:
 
     def set(self, document_id: str, data: Mapping[str, Any]) -> Document:
         """Write a document, new or in place of the one with this id; return it as written."""
+        if self._needs_transaction():
+            return self._in_transaction(lambda: self.set(document_id, data))[0]
         texts = self._texts({document_id: data})
         outcome = self._write(texts)
         owner, _ = outcome.extra or (None, None)
-        written = json.loads(texts[document_id]) if is_declared(self._name) else data
+        written = json.loads(texts[document_id]) if is_declared(self._name) or access.in_call() else data
+        if access.in_call():
+            written = permitted.show(self._table(), written, given=data)
         return Document(written, id=document_id, txid=outcome.txid, owner=owner)
 
     async def aset(self, document_id: str, data: Mapping[str, Any]) -> Document:
@@ -120,6 +132,8 @@ class TableProxy:
 
     def set_many(self, documents: Mapping[str, Mapping[str, Any]]) -> int | None:
         """Write many documents as one transaction; return its txid (None: a transaction is open, or has none)."""
+        if self._needs_transaction():
+            return self._in_transaction(lambda: self.set_many(documents))[1]
         return self._write(self._texts(documents)).txid or None
 
     async def aset_many(self, documents: Mapping[str, Mapping[str, Any]]) -> int | None:
@@ -144,6 +158,8 @@ class TableProxy:
         """
         check_id(document_id)
         text = encode(changes)
+        if self._needs_transaction():
+            return self._in_transaction(lambda: self.update(document_id, changes))[0]
         place, connection, unit = self._writing()
         if unit is not None:
             found = place.look(
@@ -162,6 +178,8 @@ class TableProxy:
     def delete(self, document_id: str) -> bool:
         """Delete a document, keeping its history; return whether there was one."""
         check_id(document_id)
+        if self._needs_transaction():
+            return self._in_transaction(lambda: self.delete(document_id))[0]
         place, connection, unit = self._writing()
         if unit is None:
             return self._now(place, connection, lambda table: self._delete_now(connection, table, document_id))
@@ -233,9 +251,44 @@ class TableProxy:
         connection = place.writing()
         return place, connection, find_unit(connection)
 
+    def _table(self) -> Table:
+        place = self._place()
+        return place.resolve(place.writing())
+
+    def _needs_transaction(self) -> bool:
+        """Return whether a write, which is to be its own transaction, depends on what the call may do."""
+        if not access.in_call():
+            return False
+        place, connection, unit = self._writing()
+        return unit is None and access.is_bound(place.resolve(connection))
+
+    def _in_transaction(self, function: Callable[[], T]) -> tuple[T, int | None]:
+        return run_transaction(function, using=self._place().writing().alias)
+
+    def _permitted(self, documents: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
+        """Return the documents to be written when the running call writes ``documents``.
+
+        Raises ``PermissionDeniedError``.
+        """
+        place, connection, _ = self._writing()
+        table = place.resolve(connection)
+        access.check(table, Perm.W)
+        if not access.is_bound(table):
+            return documents
+        found = read_all(connection, table, documents)
+        scope = access.scope(table)
+        if scope is not None:
+            for document_id, owner in owners_of(connection, table, found).items():
+                if owner != scope:
+                    raise access.not_yours(table, document_id)
+        stored = {document_id: json.loads(row.data) for document_id, row in found.items()}
+        return {id_: permitted.replace(table, stored.get(id_), data) for id_, data in documents.items()}
+
     def _texts(self, documents: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
         """Return documents as JSON texts, by id, in the form that the table's model stores."""
         texts = {check_id(document_id): encode(data) for document_id, data in documents.items()}
+        if access.in_call() and (allowed := self._permitted(documents)) is not documents:
+            texts = {document_id: encode(data) for document_id, data in allowed.items()}
         if not is_declared(self._name):
             return texts
         connection = self._place().writing()
@@ -264,23 +317,29 @@ class TableProxy:
         if outcome.extra is None:
             return None
         owner, data = outcome.extra
+        if access.in_call():
+            data = permitted.show(table, data, given=json.loads(text))
         return Document(data, id=document_id, txid=outcome.txid, owner=owner)
 
     def _merge_in_unit(
         self, connection: BaseDatabaseWrapper, unit: Unit, table: Table, document_id: str, text: str
     ) -> Document | None:
+        access.check(table, Perm.W)
         row = read(connection, table, [document_id]).get(document_id)
         if row is None:
             return None
-        text = conform(connection, table.name, document_id, text, partial=True)
-        merged = encode({**json.loads(row.data), **json.loads(text)})
+        changes = json.loads(conform(connection, table.name, document_id, text, partial=True))
+        merged = encode(permitted.merge(table, json.loads(row.data), changes))
         collect(connection, unit, Write(table, document_id, "set", merged, row.owner))
-        return _as_document(document_id, Row(merged, None, row.owner))
+        data = json.loads(merged)
+        shown = permitted.show(table, data, given=changes) if access.in_call() else data
+        return Document(shown, id=document_id, txid=None, owner=row.owner)
 
     def _delete_now(self, connection: BaseDatabaseWrapper, table: Table, document_id: str) -> bool:
         return _only(write_now(connection, [Write(table, document_id, "delete")])).extra is not None
 
     def _delete_in_unit(self, connection: BaseDatabaseWrapper, unit: Unit, table: Table, document_id: str) -> bool:
+        access.check(table, Perm.X)
         found = document_id in read(connection, table, [document_id])
         if found:
             collect(connection, unit, Write(table, document_id, "delete"))
@@ -288,8 +347,11 @@ class TableProxy:
 
     def _take(self, *, last: bool) -> Document | None:
         place, connection, unit = self._writing()
-        if unit is None and place.resolve(connection).rules is not None:  # to see to them takes more than one statement
-            return run_transaction(lambda: self._take(last=last), using=connection.alias)[0]
+        table = place.resolve(connection)
+        access.check(table, Perm.R)
+        access.check(table, Perm.X)
+        if unit is None and (table.rules is not None or access.is_bound(table)):  # which takes more than one statement
+            return self._in_transaction(lambda: self._take(last=last))[0]
         if unit is None:
             return self._now(place, connection, lambda table: _take_now(connection, table, last=last))
         first: Document | None = TableQuery(place).order_by("-_order" if last else "_order").first()
@@ -311,8 +373,10 @@ def _only(outcomes: list[Outcome]) -> Outcome:
     return outcomes[0] if outcomes else Outcome()
 
 
-def _as_document(document_id: str, row: Row) -> Document:
-    return Document(json.loads(row.data), id=document_id, txid=row.txid, owner=row.owner)
+def _as_document(document_id: str, row: Row, hidden: frozenset[str]) -> Document:
+    data = json.loads(row.data)
+    shown = permitted.without(data, hidden) if hidden else data
+    return Document(shown, id=document_id, txid=row.txid, owner=row.owner)
 
 
 def _take_now(connection: BaseDatabaseWrapper, table: Table, *, last: bool) -> Document | None:

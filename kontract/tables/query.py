@@ -5,6 +5,7 @@ made when the query is compiled, so that it shows the transaction's own writes u
 """
 
 import functools
+import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self, TypeVar, overload
@@ -18,15 +19,17 @@ from django.db.models.sql.datastructures import BaseTable
 
 from kontract.exceptions import InvalidQueryError, KontractError
 from kontract.models import Storage
-from kontract.mvcc import asynchronous
+from kontract.mvcc import access, asynchronous, versions
 from kontract.mvcc.errors import translated
-from kontract.mvcc.reading import remember, resolve_moment, source
+from kontract.mvcc.reading import Source, read, remember, resolve_moment, source
 from kontract.mvcc.snapshot import check_intact
 from kontract.mvcc.transaction import run_transaction
 from kontract.mvcc.units import collect, require_unit
 from kontract.mvcc.writes import Table, Write
+from kontract.perms import Perm
 from kontract.tables.documents import Document, encode
 from kontract.tables.keys import conform
+from kontract.tables.permitted import merge
 from kontract.tables.place import Place
 
 T = TypeVar("T")
@@ -44,7 +47,8 @@ class SourceTable(BaseTable):
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         """Return the subselect with its values in it: the planner's statistics depend on the ptr."""
-        found = source(connection, self.place.resolve(connection), self.place.moment)
+        table = self.place.resolve(connection)
+        found = _readable(table, source(connection, table, self.place.moment))
         sql = connection.ops.compose_sql(found.sql, found.params)
         text = sql if isinstance(sql, str) else sql.decode()
         quote = getattr(compiler, "quote_name", None) or compiler.quote_name_unless_alias  # Django 6.1 has renamed it
@@ -53,6 +57,16 @@ class SourceTable(BaseTable):
     def relabeled_clone(self, change_map: dict[str | None, str]) -> "SourceTable":
         """Return a copy under another alias."""
         return SourceTable(self.place, self.table_name, change_map.get(self.table_alias, self.table_alias))
+
+
+def _readable(table: Table, found: Source) -> Source:
+    """Return a FROM entry without what the running call may not read, so that no condition can tell it."""
+    if access.find_level(table, Perm.R) is not None:
+        return Source(versions.stripped(found.sql, "'{}'::jsonb"), found.params)
+    if hidden := access.lacking(table, Perm.R):
+        without = versions.stripped(found.sql, "s.data - %(hidden_fields)s::text[]")
+        return Source(without, found.params | {"hidden_fields": sorted(hidden)})
+    return found
 
 
 class TableQuery:
@@ -64,9 +78,16 @@ class TableQuery:
     Documents come in the order of their insertion unless ``order_by`` says otherwise.
     """
 
-    def __init__(self, place: Place, queryset: "QuerySet[Storage] | None" = None, names: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        place: Place,
+        queryset: "QuerySet[Storage] | None" = None,
+        names: tuple[str, ...] = (),
+        used: frozenset[str] = frozenset(),
+    ) -> None:
         self._place = place
         self._names = names
+        self._used = used  # keys of the document that conditions and orders name
         self._found: list[Any] | None = None
         if queryset is None:
             query = Query(Storage)
@@ -75,9 +96,11 @@ class TableQuery:
             queryset = queryset.filter(order__isnull=False).order_by("order")  # what the index of the order asks for
         self._queryset = queryset
 
-    def _clone(self, change: "Callable[[QuerySet[Storage]], QuerySet[Storage]]") -> Self:
+    def _clone(
+        self, change: "Callable[[QuerySet[Storage]], QuerySet[Storage]]", used: frozenset[str] = frozenset()
+    ) -> Self:
         with query_errors():
-            return type(self)(self._place, change(self._queryset), self._names)
+            return type(self)(self._place, change(self._queryset), self._names, self._used | used)
 
     def all(self) -> Self:
         """Return the same query, not yet run."""
@@ -85,15 +108,18 @@ class TableQuery:
 
     def filter(self, *conditions: Q, **lookups: Any) -> Self:
         """Keep the documents that meet all conditions."""
-        return self._clone(lambda queryset: queryset.filter(_inside_q(Q(*conditions, **lookups))))
+        condition = Q(*conditions, **lookups)
+        return self._clone(lambda queryset: queryset.filter(_inside_q(condition)), frozenset(_used_by(condition)))
 
     def exclude(self, *conditions: Q, **lookups: Any) -> Self:
         """Leave out the documents that meet all conditions."""
-        return self._clone(lambda queryset: queryset.exclude(_inside_q(Q(*conditions, **lookups))))
+        condition = Q(*conditions, **lookups)
+        return self._clone(lambda queryset: queryset.exclude(_inside_q(condition)), frozenset(_used_by(condition)))
 
     def order_by(self, *names: str) -> Self:
         """Order by keys; a leading ``-`` reverses."""
-        return self._clone(lambda queryset: queryset.order_by(*map(_inside_order, names)))
+        used = frozenset(_first(name.removeprefix("-")) for name in names)
+        return self._clone(lambda queryset: queryset.order_by(*map(_inside_order, names)), used)
 
     def limit(self, count: int, offset: int = 0) -> Self:
         """Keep at most ``count`` documents after the first ``offset``."""
@@ -101,7 +127,7 @@ class TableQuery:
 
     def values(self, *names: str) -> "ValuesQuery":
         """Yield plain dicts of these keys only (None where absent)."""
-        return ValuesQuery(self._place, self._queryset, names)
+        return ValuesQuery(self._place, self._queryset, names, self._used)
 
     def _columns(self) -> tuple[str, ...]:
         return ("id", "data", "txid", "owner")
@@ -110,11 +136,18 @@ class TableQuery:
         document_id, data, txid, owner = row
         return Document(data, id=document_id, txid=txid, owner=owner)
 
+    def _check_names(self, table: Table) -> None:
+        """Raise ``PermissionDeniedError`` where the query names what the running call may not read."""
+        if access.in_call():
+            for name in sorted(self._used.union(map(_first, self._names)) - {"_id"}):
+                access.check_named(table, name)
+
     def _run(self, evaluate: "Callable[[QuerySet[Storage]], T]") -> T:
         """Evaluate, and check afterwards that a past that was read is whole."""
         connection = self._place.reading()
 
         def read(table: Table) -> T:
+            self._check_names(table)
             with query_errors(), translated():
                 found = evaluate(self._queryset.all())
             self._check(connection, table)
@@ -140,6 +173,7 @@ class TableQuery:
         """
         connection = self._place.reading()
         table = self._place.resolve(connection)
+        self._check_names(table)
         empty = True
         with query_errors(), translated():
             for row in self._queryset.values_list(*self._columns()).iterator(chunk_size=_CHUNK):
@@ -169,22 +203,26 @@ class TableQuery:
         encode(changes)
         connection = self._place.writing()
 
-        def merge(table: Table, found: Document) -> Write:
-            text = conform(connection, table.name, found.id, encode({**found, **changes}))
+        def change(table: Table, found: Document) -> Write:
+            text = conform(connection, table.name, found.id, encode(merge(table, found, changes)))
             return Write(table, found.id, "set", text, found.owner)
 
-        return self._write(merge)
+        return self._write(Perm.W, change)
 
     def delete(self) -> int:
         """Delete every document found, as one transaction; return how many there were.  Raises as ``update`` does."""
-        return self._write(lambda table, found: Write(table, found.id, "delete"))
+        return self._write(Perm.X, lambda table, found: Write(table, found.id, "delete"))
 
-    def _write(self, make: Callable[[Table, Document], Write]) -> int:
+    def _write(self, bit: Perm, make: Callable[[Table, Document], Write]) -> int:
         connection = self._place.writing()
 
         def attempt() -> int:
-            found = list(TableQuery(self._place, self._queryset.using(connection.alias)))
+            access.check(self._place.resolve(connection), bit)
+            with access.matching():
+                found = list(TableQuery(self._place, self._queryset.using(connection.alias), used=self._used))
             table, unit = self._place.resolve(connection), require_unit(connection)
+            if access.in_call():  # what was found lacks what the call may not read
+                found = _whole(connection, table, found)
             remember(unit, table, {document.id: document.txid for document in found})
             for document in found:
                 collect(connection, unit, make(table, document))
@@ -271,6 +309,24 @@ def query_errors() -> Iterator[None]:
         raise
     except (FieldError, TypeError, ValueError, DataError, ProgrammingError) as error:
         raise InvalidQueryError(f"The query cannot be run: {error}".strip()) from error
+
+
+def _whole(connection: BaseDatabaseWrapper, table: Table, found: list[Document]) -> list[Document]:
+    rows = read(connection, table, [document.id for document in found])
+    return [Document(json.loads(row.data), id=id_, txid=row.txid, owner=row.owner) for id_, row in rows.items()]
+
+
+def _first(name: str) -> str:
+    return name.partition("__")[0]
+
+
+def _used_by(condition: Q) -> Iterator[str]:
+    """Yield the keys that a condition names."""
+    for child in condition.children:
+        if isinstance(child, Q):
+            yield from _used_by(child)
+        elif isinstance(child, tuple):
+            yield _first(child[0])
 
 
 def _inside(name: str) -> str:
