@@ -1,0 +1,87 @@
+// Where calls go, and with what.
+
+/** What fetch() takes as headers. */
+export type $HeadersLike = ConstructorParameters<typeof Headers>[0];
+
+/** Where calls go, and what goes with all of them. */
+export interface ClientOptions {
+  /** Where kontract's URLs are mounted; the page's own "/kontract" by default. Outside of pages it is absolute. */
+  baseUrl?: string | undefined;
+  /** Headers of every request, or what gives them. */
+  headers?: $HeadersLike | (() => $HeadersLike | Promise<$HeadersLike>);
+  /** What goes into `Authorization: Bearer`, or what gives it. */
+  token?: string | (() => string | undefined | Promise<string | undefined>) | undefined;
+  /** Whether cookies go along, as fetch() has it; "same-origin" by default. */
+  credentials?: "omit" | "same-origin" | "include" | undefined;
+  /** Django's CSRF_COOKIE_NAME, "csrftoken" by default. Its value goes to the page's own origin only. */
+  csrfCookie?: string | undefined;
+  /** The header that Django expects the CSRF token in, "X-CSRFToken" by default. */
+  csrfHeader?: string | undefined;
+  /** Milliseconds that a call may take with all retries, 30,000 by default; 0: for ever. Streams: until they begin. */
+  timeout?: number | undefined;
+  /** How often a call may be sent again, 2 by default. Above 0, each writing call has an `Idempotency-Key`. */
+  retries?: number | undefined;
+  /** Whether short read-only calls are GET requests, which browsers cache; true by default. URLs have the arguments. */
+  useGet?: boolean | undefined;
+  /** Instead of the global fetch(). */
+  fetch?: typeof globalThis.fetch | undefined;
+}
+
+export type $Client = { readonly [K in keyof ClientOptions]-?: NonNullable<ClientOptions[K]> };
+
+const $DEFAULTS: $Client = {
+  baseUrl: "/kontract",
+  headers: {},
+  token: "",
+  credentials: "same-origin",
+  csrfCookie: "csrftoken",
+  csrfHeader: "X-CSRFToken",
+  timeout: 30_000,
+  retries: 2,
+  useGet: true,
+  fetch: (input, init) => globalThis.fetch(input, init),
+};
+
+export let $defaultClient = $DEFAULTS;
+
+/** Sets options of all calls of this module's functions; those left out keep their values. */
+export function configure(options: ClientOptions): void {
+  $defaultClient = $makeClient(options, $defaultClient);
+}
+
+export function $makeClient(options: ClientOptions, base: $Client = $DEFAULTS): $Client {
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  return { ...base, ...Object.fromEntries(given) };
+}
+
+/** Returns the absolute URL of a path below `baseUrl`. */
+export function $locate(client: $Client, path: string): URL {
+  const page = (globalThis as { location?: { href: string } }).location;
+  try {
+    return new URL(`${client.baseUrl.replace(/\/+$/, "")}/${path}`, page?.href);
+  } catch (error) {
+    throw new TypeError(
+      `${client.baseUrl} is no absolute URL, and no page completes it: configure({ baseUrl: "https://..." })`,
+      { cause: error },
+    );
+  }
+}
+
+/** Returns the headers of one request; `own` win over those of all. */
+export async function $makeHeaders(client: $Client, url: URL, own: $HeadersLike): Promise<Headers> {
+  const headers = new Headers(typeof client.headers === "function" ? await client.headers() : client.headers);
+  const token = typeof client.token === "function" ? await client.token() : client.token;
+  if (token) headers.set("Authorization", `Bearer ${token}`);
+  const csrf = $readCsrfToken(client, url);
+  if (csrf !== undefined && !headers.has(client.csrfHeader)) headers.set(client.csrfHeader, csrf);
+  new Headers(own).forEach((value, name) => headers.set(name, value));
+  return headers;
+}
+
+function $readCsrfToken(client: $Client, url: URL): string | undefined {
+  const { document, location } = globalThis as { document?: { cookie: string }; location?: { origin: string } };
+  if (url.origin !== location?.origin) return undefined;
+  const start = `${client.csrfCookie}=`;
+  const cookie = document?.cookie.split("; ").find((one) => one.startsWith(start));
+  return cookie === undefined ? undefined : decodeURIComponent(cookie.slice(start.length));
+}

@@ -1,0 +1,64 @@
+// JSON without loss: an integer that a number cannot hold is a bigint, both ways.
+
+const $LONG_INTEGER = /\d{16}/;
+const $TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?/g;
+const $INTEGER = /^-?\d+$/;
+
+/** A parsed text. `isWide`: it has integers beyond the safe range of numbers, which are bigints in `value`. */
+export interface $Parsed {
+  readonly value: unknown;
+  readonly isWide: boolean;
+}
+
+export function $parseJson(text: string): $Parsed {
+  if (!$LONG_INTEGER.test(text)) return { value: JSON.parse(text), isWide: false };
+  // JSON.parse() rounds before anyone can see the digits, so they pass it as text that nobody could have foreseen.
+  const mark = $randomText();
+  let isWide = false;
+  const marked = text.replace($TOKENS, (token) => {
+    if (!$INTEGER.test(token) || Number.isSafeInteger(Number(token))) return token;
+    isWide = true;
+    return `"${mark}${token}"`;
+  });
+  const unmark = (_: string, value: unknown): unknown =>
+    typeof value === "string" && value.startsWith(mark) ? BigInt(value.slice(mark.length)) : value;
+  return { value: JSON.parse(marked, unmark), isWide };
+}
+
+export function $writeJson(value: object): string {
+  const mark = $randomText();
+  let isWide = false;
+  const text = JSON.stringify(value, function (this: Record<string, unknown>, key: string, json: unknown): unknown {
+    const raw = this[key]; // JSON.stringify() has made dates and what else has toJSON() into text already
+    if (typeof raw === "bigint") {
+      isWide = true;
+      return `${mark}${raw}`;
+    }
+    if (typeof raw === "number" && !Number.isFinite(raw))
+      throw new TypeError(`JSON has no ${raw}; send null or a string.`);
+    if (raw instanceof Date) return raw.toISOString();
+    if (ArrayBuffer.isView(raw)) return $toBase64(new Uint8Array(raw.buffer, raw.byteOffset, raw.byteLength));
+    return json;
+  });
+  return isWide ? text.replace(new RegExp(`"${mark}(-?\\d+)"`, "g"), "$1") : text;
+}
+
+/** 32 hexadecimal digits that nobody can foresee. */
+export function $randomText(): string {
+  const bytes = globalThis.crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+export function $toBase64(bytes: Uint8Array): string {
+  let binary = "";
+  for (let start = 0; start < bytes.length; start += 0x8000) {
+    binary += String.fromCharCode(...bytes.subarray(start, start + 0x8000)); // more arguments overflow the stack
+  }
+  return globalThis.btoa(binary);
+}
+
+/** Reads both alphabets of base64, with or without padding. */
+export function $fromBase64(text: string): Uint8Array {
+  const binary = globalThis.atob(text.replace(/-/g, "+").replace(/_/g, "/"));
+  return Uint8Array.from(binary, (character) => character.charCodeAt(0));
+}

@@ -1,0 +1,142 @@
+// One call, sent until it is answered or must be given up.
+
+import { $makeHeaders, type $Client, type $HeadersLike } from "./client.ts";
+import {
+  $makeProblem,
+  KontractError,
+  KontractNetworkError,
+  KontractProtocolError,
+  type $Declared,
+  type KontractProblemDocument,
+} from "./errors.ts";
+import { $parseJson } from "./json.ts";
+import type { $Watch } from "./watch.ts";
+
+/** What a response says besides its result. `txid`: where in the order of commits the caller now stands. */
+export interface KontractResponse {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly txid: number | undefined;
+  /** Whether an earlier call with the same idempotency key was answered so. */
+  readonly isReplay: boolean;
+}
+
+/** Options of one call; those of the client are used for what is left out. */
+export interface CallOptions {
+  /** Ends the call with `KontractAbortError`. What a writing call has done by then, the caller cannot know. */
+  signal?: AbortSignal | undefined;
+  timeout?: number | undefined;
+  retries?: number | undefined;
+  headers?: $HeadersLike;
+  /** Is told of the response that the call ends with, failures included. */
+  onResponse?: ((response: KontractResponse) => void) | undefined;
+}
+
+/** A request that can be sent again and again. */
+export interface $Outgoing {
+  readonly client: $Client;
+  readonly url: URL;
+  readonly method: "GET" | "POST";
+  readonly headers: Record<string, string>;
+  readonly body?: string | FormData;
+  readonly options: CallOptions;
+  readonly declared?: $Declared | undefined;
+  /** Whether it may be sent again when nobody knows whether it arrived. */
+  readonly isRepeatable: boolean;
+}
+
+const $FIRST_DELAY = 200; // milliseconds
+const $LONGEST_DELAY = 60_000;
+
+/** Sends until `read` has made something of a good response; rejects with what `watch` makes of the failure. */
+export async function $send<T>(
+  outgoing: $Outgoing,
+  watch: $Watch,
+  read: (response: Response) => Promise<T>,
+): Promise<T> {
+  const retries = outgoing.options.retries ?? outgoing.client.retries;
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await read(await $fetchOnce(outgoing, watch.signal));
+    } catch (error) {
+      const failure = watch.explain(error);
+      const delay = attempt < retries ? $findDelay(failure, attempt, outgoing.isRepeatable) : undefined;
+      if (delay === undefined || delay > watch.left()) throw failure;
+      await watch.sleep(delay);
+    }
+  }
+}
+
+async function $fetchOnce(outgoing: $Outgoing, signal: AbortSignal): Promise<Response> {
+  const { client, url, method, body, options } = outgoing;
+  const headers = await $makeHeaders(client, url, options.headers);
+  for (const [name, value] of Object.entries(outgoing.headers)) headers.set(name, value);
+  signal.throwIfAborted();
+  const { credentials, fetch } = client;
+  const init = { method, headers, credentials, signal, ...(body === undefined ? {} : { body }) };
+  const response = await $overNetwork(fetch(url.href, init));
+  options.onResponse?.($describe(response));
+  if (!response.ok) throw await $readFailure(response, outgoing.declared);
+  return response;
+}
+
+/** Tells failures of the network from mistakes in the calling code, both of which are a TypeError to fetch(). */
+export async function $overNetwork<T>(io: Promise<T>): Promise<T> {
+  try {
+    return await io;
+  } catch (error) {
+    throw new KontractNetworkError(`The server could not be reached: ${String(error)}`, "network_error", {
+      cause: error,
+    });
+  }
+}
+
+function $describe({ status, headers }: Response): KontractResponse {
+  const txid = headers.get("Kontract-Txid");
+  return {
+    status,
+    headers,
+    txid: txid === null ? undefined : Number(txid),
+    isReplay: headers.has("Kontract-Replayed"),
+  };
+}
+
+async function $readFailure(response: Response, declared: $Declared | undefined): Promise<KontractError> {
+  const text = await $overNetwork(response.text());
+  if (response.headers.get("Content-Type")?.startsWith("application/problem+json")) {
+    return $makeProblem($parseJson(text).value as KontractProblemDocument, declared, $readRetryAfter(response));
+  }
+  return $unexpected(response);
+}
+
+export function $unexpected(response: Response): KontractProtocolError {
+  const type = response.headers.get("Content-Type") ?? "nothing";
+  const detail = `The server answered ${response.status} with ${type}, as kontract does not.`;
+  return new KontractProtocolError(detail, "unexpected_response", {
+    status: response.status,
+    retryAfter: $readRetryAfter(response),
+  });
+}
+
+function $readRetryAfter(response: Response): number | undefined {
+  const value = response.headers.get("Retry-After");
+  if (value === null) return undefined;
+  const seconds = /^\d+$/.test(value) ? Number(value) : (Date.parse(value) - Date.now()) / 1000;
+  return Number.isNaN(seconds) ? undefined : Math.max(0, seconds);
+}
+
+/** Returns the milliseconds to wait before the call may be sent again; undefined: never. */
+function $findDelay(failure: unknown, attempt: number, isRepeatable: boolean): number | undefined {
+  if (!$isWorthRepeating(failure, isRepeatable)) return undefined;
+  const asked = failure instanceof KontractError ? failure.retryAfter : undefined;
+  const backoff = Math.random() * $FIRST_DELAY * 2 ** attempt; // at random, lest all clients come back at once
+  const delay = (asked ?? 0) * 1000 + backoff;
+  return delay > $LONGEST_DELAY ? undefined : delay;
+}
+
+function $isWorthRepeating(failure: unknown, isRepeatable: boolean): boolean {
+  if (failure instanceof KontractNetworkError) return isRepeatable;
+  if (!(failure instanceof KontractError)) return false;
+  if (failure.code === "idempotency_in_progress" || failure.status === 429) return true;
+  return isRepeatable && [502, 503, 504].includes(failure.status);
+}

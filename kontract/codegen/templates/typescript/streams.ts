@@ -1,0 +1,68 @@
+// Procedures that yield their results one by one, as JSON Lines.
+
+import { $prepare, type $AnyOptions, type $Procedure } from "./calls.ts";
+import { KontractProtocolError, $makeProblem, type KontractProblemDocument } from "./errors.ts";
+import { $parseJson } from "./json.ts";
+import { $overNetwork, $send, $unexpected, type CallOptions } from "./sending.ts";
+import { $decode } from "./values.ts";
+import { $Watch } from "./watch.ts";
+
+/** Options of a stream. */
+export interface StreamOptions extends CallOptions {
+  /** Answers as the data were, where the procedure only reads. */
+  asOf?: number | bigint | Date | string | undefined;
+}
+
+const $JSON_LINES = "application/jsonl";
+
+type $Line = { readonly item: unknown } | { readonly problem: KontractProblemDocument } | { readonly done: true };
+
+/** Calls when the first item is wanted; whoever leaves the loop early ends the call. @internal */
+export async function* __kontract_stream<T>(
+  procedure: $Procedure,
+  args: object = {},
+  options: $AnyOptions = {},
+): AsyncGenerator<T, void, undefined> {
+  if (options.batch !== undefined) throw new TypeError(`${procedure.name} is a stream, which a batch cannot carry.`);
+  const outgoing = $prepare(procedure, args, options, $JSON_LINES);
+  const watch = new $Watch(options.signal, options.timeout ?? outgoing.client.timeout);
+  try {
+    const response = await $send(outgoing, watch, async (started) => started);
+    watch.disarm();
+    if (response.body === null || !response.headers.get("Content-Type")?.startsWith($JSON_LINES))
+      throw $unexpected(response);
+    for await (const text of $readLines(response.body)) {
+      const { value, isWide } = $parseJson(text);
+      const line = value as $Line;
+      if ("done" in line) return;
+      if ("problem" in line) throw $makeProblem(line.problem, procedure.errors);
+      yield $decode(procedure.result, line.item, isWide) as T;
+    }
+    throw new KontractProtocolError("The stream broke off before its end.", "truncated_stream", {
+      status: response.status,
+    });
+  } catch (error) {
+    throw watch.explain(error);
+  } finally {
+    watch.stop();
+    watch.cancel();
+  }
+}
+
+/** Yields the lines that end. */
+async function* $readLines(body: ReadableStream<Uint8Array>): AsyncGenerator<string, void, undefined> {
+  const reader = body.getReader();
+  const decoder = new TextDecoder();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await $overNetwork(reader.read());
+    if (done) return;
+    const chunk = decoder.decode(value, { stream: true });
+    const last = chunk.lastIndexOf("\n") + 1;
+    if (last > 0) {
+      yield* (rest + chunk.slice(0, last - 1)).split("\n");
+      rest = "";
+    }
+    rest += chunk.slice(last);
+  }
+}

@@ -1,0 +1,33 @@
+"""The TypeScript client: one file without dependencies, of a runtime and one function for each procedure."""
+
+from kontract.codegen.manifest import Manifest
+from kontract.codegen.typescript.codecs import Codecs
+from kontract.codegen.typescript.definitions import render_definition
+from kontract.codegen.typescript.functions import render_client, render_function
+from kontract.codegen.typescript.names import Names
+from kontract.codegen.typescript.problems import render_problem
+from kontract.codegen.typescript.runtime import HEADER, read_runtime
+from kontract.codegen.typescript.types import Types
+
+__all__ = ["render"]
+
+
+def render(manifest: Manifest) -> str:
+    """Return the text of the client's only file.
+
+    Raises ``ConfigurationError`` where a function cannot have the name of its procedure.
+    """
+    names = Names(manifest)
+    types = Types(manifest.definitions, names.definitions)
+    codecs = Codecs(manifest.definitions, names.definitions)
+    answers = [*(entry.result for entry in manifest.procedures), *(error.members for error in manifest.errors)]
+    parts = [
+        HEADER,
+        read_runtime(),
+        *(render_definition(names.definitions[name], schema, types) for name, schema in manifest.definitions.items()),
+        *codecs.render_all(answers),
+        *(render_problem(error, names, types, codecs) for error in manifest.errors),
+        *(render_function(entry, names, types, codecs) for entry in manifest.procedures),
+        render_client(names),
+    ]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
