@@ -1,0 +1,40 @@
+"""Waiting for changes of the project's source."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.apps import apps
+
+_INSTALLED = {"site-packages", "dist-packages"}  # where packages are that nobody edits
+_INTERVAL = 0.5  # seconds between two looks
+
+
+def watch(interval: float = _INTERVAL) -> Iterator[None]:
+    """Yield after each change of a Python file in the project's apps; several at about the same time count once."""
+    before = _look()
+    while True:
+        time.sleep(interval)
+        now = _look()
+        if now != before:
+            while now != (before := now):  # an editor or a checkout may not be done yet
+                time.sleep(interval / 5)
+                now = _look()
+            yield
+
+
+def _look() -> dict[Path, int]:
+    """Return when each file was changed last."""
+    found = {}
+    for directory in _list_directories():
+        for path in directory.rglob("*.py"):
+            try:
+                found[path] = path.stat().st_mtime_ns
+            except FileNotFoundError:  # removed since it was listed
+                continue
+    return found
+
+
+def _list_directories() -> list[Path]:
+    paths = {Path(config.path).resolve() for config in apps.get_app_configs()}
+    return sorted(path for path in paths if not _INSTALLED.intersection(path.parts))
