@@ -267,6 +267,13 @@ class IdempotencyInProgressError(KontractError):
     http_status = 409
 
 
+class AnswerTooLargeError(KontractError):
+    """What a call answers is larger than what can be kept for an ``Idempotency-Key``, or listed by a dry run."""
+
+    code = "answer_too_large"
+    http_status = 422
+
+
 class ProcedureNotFound(KontractError, LookupError):
     """No procedure has the name that was called."""
 

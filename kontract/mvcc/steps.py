@@ -86,7 +86,11 @@ def in_place_step(ns: int, writes: list[Write], unit: Unit | None = None) -> Ste
     taken = dict.fromkeys(unit.taken, 0) if unit else None
     params = {"ns": ns, "writes": encode(writes, seen=taken), "owner": get_call().owner, **_resolved(writes, unit)}
     rules = _rule_statements(ns, writes, unit)
-    return Step(ns, versions.WRITE_IN_PLACE, params, locks=any(rules.values()), **rules)
+    locks = any(rules.values())
+    if answers := [write.id for write in writes if write.table.ptr == versions.ANSWERS]:
+        stamp = Statement(versions.STAMP_ANSWERS, {"ns": ns, "ids": as_array(answers)})
+        rules["after"] = (*rules.get("after", ()), stamp)
+    return Step(ns, versions.WRITE_IN_PLACE, params, locks=locks, **rules)
 
 
 def take_step(table: Table, *, last: bool, label: str | None) -> Step:

@@ -98,21 +98,24 @@ def remove(connection: BaseDatabaseWrapper, plan: Plan, *, batch: int) -> Iterat
 
 def remove_log(connection: BaseDatabaseWrapper, ns: int, horizon: int, *, batch: int) -> Iterator[int]:
     """Remove expired pins, and log entries before ``horizon``, which tells its time; yield as ``remove`` does."""
-    with connection.cursor() as cursor:
-        removed = batch
-        while removed == batch:
-            cursor.execute(versions.REMOVE_LOG, {"ns": ns, "horizon": horizon, "batch": batch})
-            (removed,) = cursor.fetchone()
-            if removed:
-                yield removed
+    return _remove_all(connection, versions.REMOVE_LOG, {"ns": ns, "horizon": horizon, "batch": batch})
 
 
 def remove_buckets(connection: BaseDatabaseWrapper, ns: int, *, batch: int) -> Iterator[int]:
     """Remove the buckets of rate limits that are empty again, which is what one that is missing is; see ``remove``."""
+    return _remove_all(connection, versions.REMOVE_BUCKETS, {"ns": ns, "batch": batch})
+
+
+def remove_answers(connection: BaseDatabaseWrapper, ns: int, *, batch: int) -> Iterator[int]:
+    """Remove the answers to an ``Idempotency-Key`` that have expired; see ``remove``."""
+    return _remove_all(connection, versions.REMOVE_ANSWERS, {"ns": ns, "batch": batch})
+
+
+def _remove_all(connection: BaseDatabaseWrapper, statement: str, params: dict[str, int]) -> Iterator[int]:
     with connection.cursor() as cursor:
-        removed = batch
-        while removed == batch:
-            cursor.execute(versions.REMOVE_BUCKETS, {"ns": ns, "batch": batch})
+        removed = params["batch"]
+        while removed == params["batch"]:
+            cursor.execute(statement, params)
             (removed,) = cursor.fetchone()
             if removed:
                 yield removed

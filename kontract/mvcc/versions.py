@@ -24,6 +24,7 @@ from typing import Final
 CATALOG: Final = 0  # ptr of the catalog: logical names, namespaces
 HORIZONS: Final = 1  # ptr of vacuum's horizons, one unversioned document a table
 KEYS: Final = 2  # ptr of the key rows, which make values unique: one for each, that says which document has it
+ANSWERS: Final = 3  # ptr of the answers that calls with an Idempotency-Key were given, unversioned
 BUCKETS: Final = 4  # ptr of the rate limits' buckets, unversioned: until when each is booked
 FIRST_PTR: Final = 100  # smaller ones are reserved
 
@@ -658,9 +659,36 @@ SELECT 0::bigint, NULL::text, (SELECT jsonb_build_array(id, data, _txid, _owner)
 TAKE_FIRST_IN_PLACE: Final = _take_in_place("ASC")
 TAKE_LAST_IN_PLACE: Final = _take_in_place("DESC")
 
-# --- Rate limits -----------------------------------------------------------------------------------------------------
+# --- Answers to an Idempotency-Key -----------------------------------------------------------------------------------
 
 _NOW = "extract(epoch FROM clock_timestamp())::float8"
+
+# Whether nobody else is about to give this answer, the time, and the answer, if it was given: its txid and content.
+FIND_ANSWER: Final = f"""
+SELECT pg_try_advisory_xact_lock(hashtextextended(%(ns)s::text || '/{ANSWERS}/' || k.id, 0)), {_NOW}, s._order, s.data
+FROM (SELECT %(id)s::text AS id OFFSET 0) k LEFT JOIN LATERAL (
+  SELECT _order, data FROM storage
+  WHERE ns = %(ns)s AND ptr = {ANSWERS} AND id = k.id AND _deleted_txid IS NULL LIMIT 1
+) s ON true
+"""
+# Who holds the clock is the last transaction that it sees itself; who has written nothing, sees up to its snapshot.
+STAMP_ANSWERS: Final = f"""
+UPDATE storage SET _order = coalesce(({LATEST}), 0)
+WHERE ns = %(ns)s AND ptr = {ANSWERS} AND id = ANY(%(ids)s::text[]) AND _deleted_txid IS NULL
+"""
+REMOVE_ANSWERS: Final = f"""
+WITH gone AS MATERIALIZED (
+  SELECT ctid FROM storage s
+  WHERE ns = %(ns)s AND ptr = {ANSWERS} AND _deleted_txid IS NULL AND (s.data ->> 'until')::float8 <= {_NOW}
+  LIMIT %(batch)s FOR UPDATE SKIP LOCKED
+), removed AS (
+  DELETE FROM storage s USING gone WHERE s.ns = %(ns)s AND s.ctid = gone.ctid
+)
+SELECT count(*) FROM gone
+"""
+
+# --- Rate limits -----------------------------------------------------------------------------------------------------
+
 _UNTIL = "(s.data ->> 'until')::float8"
 # Booked for longer than a bucket can be, the server's clock was set back, or the bucket was larger: begin anew.
 _FREE_FROM = f"CASE WHEN {_UNTIL} > {_NOW} + %(size)s::float8 + 1 THEN {_NOW} ELSE greatest({_UNTIL}, {_NOW}) END"

@@ -11,6 +11,7 @@ from kontract.mvcc.snapshot import as_of
 from kontract.mvcc.transaction import arun_transaction, run_transaction
 from kontract.rpc.codec import Codec, get_codec
 from kontract.rpc.envelope import Arguments
+from kontract.rpc.idempotency import arun_once, identify_call, run_once
 from kontract.rpc.options import PLAIN, Options
 from kontract.rpc.position import known_position, read_position
 from kontract.rpc.procedure import Procedure
@@ -28,8 +29,12 @@ def dispatch(procedure: Procedure[..., Any], arguments: Arguments, options: Opti
     """
     codec = get_codec(procedure)
     bound = _bind(codec, arguments)
+    once = identify_call(options.idempotency_key, arguments)
 
     def attempt() -> Reply:
+        return run_once(once, run)
+
+    def run() -> Reply:
         args, kwargs = next(bound)
         reply = _encode(codec, procedure.function(*args, **kwargs))
         return replace(reply, snapshot=read_position())
@@ -43,8 +48,12 @@ async def adispatch(procedure: Procedure[..., Any], arguments: Arguments, option
     """See dispatch()."""
     codec = get_codec(procedure)
     bound = _bind(codec, arguments)
+    once = identify_call(options.idempotency_key, arguments)
 
     async def attempt() -> Reply:
+        return await arun_once(once, run)
+
+    async def run() -> Reply:
         args, kwargs = next(bound)
         reply = _encode(codec, await procedure.function(*args, **kwargs))
         return replace(reply, snapshot=await asynchronous.call(read_position))

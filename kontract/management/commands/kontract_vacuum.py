@@ -46,6 +46,8 @@ class Command(BaseCommand):
             if not options["dry_run"]:
                 buckets = sum(vacuum.remove_buckets(connection, ns, batch=options["batch"]))
                 self.stdout.write(f"namespace {ns}: removed {buckets} rate limits that have run out")
+                answers = sum(vacuum.remove_answers(connection, ns, batch=options["batch"]))
+                self.stdout.write(f"namespace {ns}: removed {answers} answers to idempotency keys that have expired")
             if options["sizes"]:
                 self._report(connection, ns)
 
