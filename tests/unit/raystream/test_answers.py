@@ -1,5 +1,7 @@
 """Responses, sealed and opened in chunks."""
 
+from collections.abc import Callable
+
 import pytest
 
 from kontract.raystream.answers import Data, End, Opener, Sealer
@@ -96,19 +98,31 @@ def test_the_final_flag_is_0_or_1(flag: int) -> None:
         opener.feed(bytes(wire))
 
 
-def test_a_response_is_sealed_in_its_order() -> None:
+ACTS: dict[str, Callable[[Sealer], bytes]] = {
+    "start": lambda sealer: sealer.start(OK),
+    "whole": lambda sealer: sealer.whole(OK, b""),
+    "send": lambda sealer: sealer.send(b""),
+    "end": lambda sealer: sealer.end(),
+}
+
+
+@pytest.mark.parametrize(
+    ("done", "where", "refused"),
+    [
+        ([], "before its head", ["send", "end"]),
+        (["start"], "in its body", ["start", "whole"]),
+        (["start", "send"], "in its body", ["start", "whole"]),
+        (["start", "end"], "at its end", ["start", "whole", "send", "end"]),
+        (["whole"], "at its end", ["start", "whole", "send", "end"]),
+    ],
+)
+def test_a_response_is_sealed_in_its_order(done: list[str], where: str, refused: list[str]) -> None:
     sealer, _ = make()
-    for act in (lambda: sealer.send(b""), sealer.end):
-        with pytest.raises(MisuseError, match="before its head"):
-            act()
-    sealer.start(OK)
-    for act in (lambda: sealer.start(OK), lambda: sealer.whole(OK, b"")):
-        with pytest.raises(MisuseError, match="in its body"):
-            act()
-    sealer.end()
-    for act in (lambda: sealer.start(OK), lambda: sealer.send(b""), sealer.end):
-        with pytest.raises(MisuseError, match="at its end"):
-            act()
+    for name in done:
+        ACTS[name](sealer)
+    for name in refused:
+        with pytest.raises(MisuseError, match=where):
+            ACTS[name](sealer)
 
 
 def test_a_head_that_fits_no_chunk_is_misuse() -> None:
