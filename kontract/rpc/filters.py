@@ -40,17 +40,17 @@ _HOOKS = ("process_view", "process_exception", "process_template_response")
 class Filter:
     """What a middleware is for; a criterion that is None lets everything through.
 
-    ``prefixurl``: paths, of which the request's begins with one, in whole segments.  ``egroup``: endpoint groups of
-    procedures.  ``endpoints``: names of procedures, or of URL patterns as ``reverse()`` takes them.
+    ``prefixurl``: paths that end with a slash, of which the request's begins with one.  ``egroup``:
+    endpoint groups of procedures.  ``endpoints``: names of procedures, or of URL patterns as ``reverse()`` takes them.
     """
 
-    prefixurl: frozenset[str] | None = None
+    prefixurl: tuple[str, ...] | None = None
     egroup: frozenset[str] | None = None
     endpoints: frozenset[str] | None = None
 
     def has_path(self, path: str) -> bool:
         """Return whether a request's path passes ``prefixurl``."""
-        return self.prefixurl is None or any(_begins(path, prefix) for prefix in self.prefixurl)
+        return self.prefixurl is None or f"{path}/".startswith(self.prefixurl)
 
     def has_endpoint(self, name: str) -> bool:
         """Return whether the name of a procedure or view passes ``endpoints``."""
@@ -59,11 +59,6 @@ class Filter:
     def has_procedure(self, procedure: Procedure[..., Any]) -> bool:
         """Return whether a procedure passes all but ``prefixurl``."""
         return self.has_endpoint(procedure.name) and (self.egroup is None or procedure.egroup in self.egroup)
-
-
-def _begins(path: str, prefix: str) -> bool:
-    bare = prefix.rstrip("/")
-    return path == bare or path.startswith(f"{bare}/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -77,7 +72,10 @@ class Rule:
 
     def has_path(self, path: str) -> bool:
         """See Filter.has_path()."""
-        return all(filter_.has_path(path) for filter_ in self.filters)
+        for filter_ in self.filters:  # noqa: SIM110 - all() takes twice as long, for each request
+            if not filter_.has_path(path):
+                return False
+        return True
 
     def has_procedure(self, procedure: Procedure[..., Any]) -> bool:
         """See Filter.has_procedure()."""
@@ -170,11 +168,13 @@ def _load(path: str, place: str) -> Callable[..., Any]:
 
 def _make_filter(criteria: Mapping[str, Any], place: str) -> Filter:
     _check_known(criteria, _CRITERIA, place)
-    wanted = {key: _as_names(value, f"{place}: {key}") for key, value in criteria.items()}
-    for prefix in wanted.get("prefixurl", ()):
+    wanted: dict[str, Any] = {key: _as_names(value, f"{place}: {key}") for key, value in criteria.items()}
+    if (prefixes := wanted.pop("prefixurl", None)) is None:
+        return Filter(**wanted)
+    for prefix in prefixes:
         if not prefix.startswith("/"):
             raise ConfigurationError(f"{place}: prefixurl is {prefix!r}; a path begins with '/'.")
-    return Filter(**wanted)
+    return Filter(prefixurl=tuple(sorted(f"{prefix.rstrip('/')}/" for prefix in prefixes)), **wanted)
 
 
 def _as_names(value: Any, place: str) -> frozenset[str]:

@@ -14,12 +14,14 @@ import pytest
 from asgiref.sync import async_to_sync
 from corsheaders.defaults import default_headers
 from django.conf import settings as configured
+from django.core.exceptions import MiddlewareNotUsed
 from django.db import connections
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client, override_settings
 
 from kontract import env
-from kontract.middleware import request_log
+from kontract.exceptions import ConfigurationError
+from kontract.middleware import FilterMiddleware, request_log
 from kontract.middleware.logs import MASKED
 from tests.app import mw
 from tests.calls import SECRET
@@ -157,10 +159,24 @@ def test_nothing_runs_for_a_procedure_that_does_not_exist(ask: Ask, rules: Any) 
     assert mw.seen == []
 
 
-def test_a_mistake_in_the_rules_lets_nobody_through(ask: Ask, rules: Any) -> None:
+def test_a_mistake_in_the_rules_lets_no_call_through(ask: Ask, rules: Any, settings: Any) -> None:
+    settings.MIDDLEWARE = []
     rules(entry("outer", endpoint="echo"))
-    for path, body in ((f"{RPC}/echo", {"args": [1]}), ("/outside", None)):
-        assert ask(path, body).status_code == 500
+    response = ask(f"{RPC}/echo", {"args": [1]})
+    assert (response.status_code, json.loads(response.content)["code"]) == (500, "configuration_error")
+
+
+def test_with_a_mistake_in_the_rules_no_server_starts(ask: Ask, rules: Any) -> None:
+    rules(entry("outer", endpoint="plain"))
+    with pytest.raises(ConfigurationError, match="Did you mean 'endpoints'"):
+        ask("/outside")
+
+
+@pytest.mark.parametrize("filter_", [None, {"egroup": "default"}])
+def test_without_rules_for_views_the_middleware_is_not_there(rules: Any, filter_: Any) -> None:
+    rules(*([] if filter_ is None else [entry("outer", **filter_)]))
+    with pytest.raises(MiddlewareNotUsed):
+        FilterMiddleware(mw.view)
 
 
 # Around ordinary views
