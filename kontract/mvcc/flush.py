@@ -33,13 +33,18 @@ from kontract.mvcc.writes import Changes, Write, combine_changes, decode_changes
 class Outcome:
     """What one write statement did: its txid (0 for an unversioned table, None where nothing was to be done).
 
-    ``changes`` is for batches.  ``extra`` is what a single write gives back: the document's owner, and its content if
-    it was merged or taken; None where there was no such document.
+    ``changes`` is for batches.  ``given`` is what a single write gives back, as JSON text; None where there was no such
+    document.
     """
 
     txid: int | None = None
     changes: Changes = field(default_factory=dict)
-    extra: Any = None
+    given: str | None = None
+
+    @property
+    def extra(self) -> Any:
+        """What a single write gives back: the document's owner, and its content if it was merged or taken; or None."""
+        return None if self.given is None else json.loads(self.given)
 
 
 def flush(connection: BaseDatabaseWrapper, unit: Unit, *, commit: bool) -> list[Outcome]:
@@ -49,17 +54,7 @@ def flush(connection: BaseDatabaseWrapper, unit: Unit, *, commit: bool) -> list[
     """
     if not unit.pending and not unit.flushed:
         return []
-    if unit.seen:
-        for ns, writes in unit.by_namespace().items():
-            _check_seen(connection, unit, ns, writes)
-    older = unit.isolation != "joined" and not is_idle(connection)  # the snapshot is, than what others have committed
-    gone = deletions(unit) if older else {}
-    steps = list(_final_steps(connection, unit))
-    outcomes = run_steps(connection, steps, commit=commit and not gone)
-    if gone:
-        check_present(connection, unit, gone)
-        with connection.cursor() as cursor:
-            cursor.execute(versions.SYNCHRONOUS)  # what commits now does not wait for the flush outside the clock
+    steps, outcomes = _flush(connection, unit, commit=commit)
     for step, outcome in zip(steps, outcomes, strict=True):
         if outcome.txid:
             unit.committed[step.ns] = outcome.txid
@@ -69,6 +64,33 @@ def flush(connection: BaseDatabaseWrapper, unit: Unit, *, commit: bool) -> list[
     unit.flushed.clear()
     unit.clear()
     return outcomes
+
+
+def flush_in_vain(connection: BaseDatabaseWrapper, unit: Unit, *, rollback: bool) -> None:
+    """Write everything that ``unit`` has collected, which the caller will roll back; raise what ``flush`` would.
+
+    With ``rollback`` the transaction is rolled back in the same message, so that the clock is not held for longer than
+    by a commit.
+    """
+    if unit.pending or unit.flushed:
+        _flush(connection, unit, rollback=rollback)
+
+
+def _flush(
+    connection: BaseDatabaseWrapper, unit: Unit, *, commit: bool = False, rollback: bool = False
+) -> tuple[list[Step], list[Outcome]]:
+    if unit.seen:
+        for ns, writes in unit.by_namespace().items():
+            _check_seen(connection, unit, ns, writes)
+    older = unit.isolation != "joined" and not is_idle(connection)  # the snapshot is, than what others have committed
+    gone = deletions(unit) if older else {}
+    steps = list(_final_steps(connection, unit))
+    outcomes = run_steps(connection, steps, commit=commit and not gone, rollback=rollback and not gone)
+    if gone:
+        check_present(connection, unit, gone)
+        with connection.cursor() as cursor:
+            cursor.execute(versions.SYNCHRONOUS)  # what commits now does not wait for the flush outside the clock
+    return steps, outcomes
 
 
 def flush_early(connection: BaseDatabaseWrapper, unit: Unit) -> None:
@@ -123,8 +145,10 @@ def _flush_namespace(connection: BaseDatabaseWrapper, unit: Unit, ns: int, write
             flushed.note(batch)
 
 
-def run_steps(connection: BaseDatabaseWrapper, steps: list[Step], *, commit: bool) -> list[Outcome]:
-    """Run ``steps`` in one round trip, followed by COMMIT if ``commit``, and return their outcomes.
+def run_steps(
+    connection: BaseDatabaseWrapper, steps: list[Step], *, commit: bool, rollback: bool = False
+) -> list[Outcome]:
+    """Run ``steps`` in one round trip, followed by COMMIT or ROLLBACK if so told, and return their outcomes.
 
     Where nothing of the caller's was begun they are a transaction of their own, READ COMMITTED: under the clock nothing
     that they see changes.
@@ -135,13 +159,15 @@ def run_steps(connection: BaseDatabaseWrapper, steps: list[Step], *, commit: boo
         return []
     own = commit and is_idle(connection) and not _begins_serializable(connection)
     with translated(flushing=True), _transaction_of_its_own(connection) if own else nullcontext():
-        message = "; ".join(_compose(connection, steps, own=own, commit=commit))
+        message = "; ".join(_compose(connection, steps, own=own, commit=commit, rollback=rollback))
         with connection.cursor() as cursor:
             cursor.execute(message)
             return [_read(row) for row in _rows(cursor.cursor)]
 
 
-def _compose(connection: BaseDatabaseWrapper, steps: list[Step], *, own: bool, commit: bool) -> Iterator[str]:
+def _compose(
+    connection: BaseDatabaseWrapper, steps: list[Step], *, own: bool, commit: bool, rollback: bool
+) -> Iterator[str]:
     """Yield the statements of the message.
 
     Several statements in one message are a transaction by themselves; only the wait for the flush needs it spelled out.
@@ -160,7 +186,9 @@ def _compose(connection: BaseDatabaseWrapper, steps: list[Step], *, own: bool, c
         yield compose(connection, step.sql, step.params)
     for step in steps:
         yield from (compose(connection, *statement) for statement in step.after)
-    if not commit:
+    if rollback:
+        yield "ROLLBACK"
+    elif not commit:
         yield versions.UNSET
     elif wait or not own:
         yield "COMMIT"
@@ -205,9 +233,8 @@ def _transaction_of_its_own(connection: BaseDatabaseWrapper) -> Iterator[None]:
 
 
 def _read(row: Sequence[Any]) -> Outcome:
-    txid, changes, extra, _ = row
-    changed = decode_changes(changes) if changes else {}
-    return Outcome(txid=txid, changes=changed, extra=json.loads(extra) if extra else None)
+    txid, changes, given, _ = row
+    return Outcome(txid=txid, changes=decode_changes(changes) if changes else {}, given=given)
 
 
 def _check_seen(connection: BaseDatabaseWrapper, unit: Unit, ns: int, writes: list[Write]) -> None:

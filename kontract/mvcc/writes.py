@@ -22,8 +22,8 @@ class Table:
     ns: int
     ptr: int
     name: str
-    options: TableOptions = field(default_factory=TableOptions)
-    rules: Rules | None = None
+    options: TableOptions = field(default_factory=TableOptions, hash=False)
+    rules: Rules | None = field(default=None, hash=False)
     referring: tuple[int | None, ...] = ()  # ptrs of the tables that ``rules.referrers`` are about
 
 

@@ -161,7 +161,9 @@ def _encode_float(value: float) -> str:
 def _encode_moment(value: datetime.datetime) -> str:
     if value.tzinfo is None:
         return f'"{value.isoformat(timespec="microseconds")}"'
-    text = value.astimezone(datetime.UTC).isoformat(timespec="microseconds")
+    if value.tzinfo is not datetime.UTC:
+        value = value.astimezone(datetime.UTC)
+    text = value.isoformat(timespec="microseconds")
     return f'"{text[:-6]}Z"'  # without "+00:00"
 
 

@@ -1,6 +1,7 @@
 """Inserting instances as new documents."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -27,14 +28,19 @@ class Inserter:
         model = self.model = model._meta.concrete_model  # a proxy does not know that its key is automatic
         self.objs = objs
         self.raw = raw
+        self.using = using
         self.connection = open_for_writing(using)
         self.columns = [Column.of(field) for field in fields if not field.generated]
         self.keys = [field.column for field in model._meta.pk_fields]
         self.auto_field = model._meta.auto_field
         self.converters = self.auto_field.get_db_converters(self.connection) if self.auto_field is not None else []
-        self.compiler = InsertQuery(model).get_compiler(using)
         self.makes_keys = model._meta.auto_field is model._meta.pk and not any(obj._is_pk_set() for obj in objs)
         self.returned: dict[int, dict[str, Any]] = {}  # by the object's position, what the database would have made
+
+    @cached_property
+    def compiler(self) -> Any:
+        """What resolves the expressions among the values."""
+        return InsertQuery(self.model).get_compiler(self.using)
 
     def writes(self, table: Table) -> list[Write]:
         """Return the writes that insert the objects, in their order."""

@@ -56,7 +56,7 @@ def _merge_one(connection: BaseDatabaseWrapper, model: Any, parts: Parts, id_: s
         return run_transaction(merge_in_unit, using=connection.alias)[0]
     if unit is None:
         merge = Write(table, id_, "merge", parts.as_json(), absent=parts.absent)
-        return run_now(connection, single_step(merge)).extra is not None
+        return run_now(connection, single_step(merge)).given is not None
     row = read(connection, table, [id_]).get(id_)
     if row is None:
         return False
@@ -110,7 +110,7 @@ def delete_ids(model: Any, ids: Sequence[str], *, using: str) -> int:
         return attempt() if ids else 0
     table = table_of(connection, model)
     if len(ids) == 1 and not access.is_bound(table):
-        return int(run_now(connection, single_step(Write(table, ids[0], "delete"))).extra is not None)
+        return int(run_now(connection, single_step(Write(table, ids[0], "delete"))).given is not None)
     return run_transaction(attempt, using=using)[0] if ids else 0
 
 
