@@ -187,6 +187,21 @@ UNION ALL SELECT %(ns)s::int, %(ptr)s::int, w.id, NULL::bigint, NULL::bigint, co
   coalesce(w.ord, s._order, (1::bigint << 62) + w.n), coalesce(s._schema, 1), w.data
 FROM {_BATCH} {_LIVE_ROW}"""
 
+# What a batch is about to do, in order.  Beyond ``size`` characters in all it is told no more.
+PREVIEW: Final = f"""
+SELECT ptr, id, op, old_owner, owner, CASE WHEN size <= %(size)s THEN old END, CASE WHEN size <= %(size)s THEN new END,
+  size > %(size)s
+FROM (
+  SELECT *, sum(coalesce(length(old::text), 0) + coalesce(length(new::text), 0)) OVER (ORDER BY n) AS size FROM (
+    SELECT w.n, w.ptr, w.id, s._owner AS old_owner, coalesce(w.owner, s._owner, %(owner)s) AS owner, s.data AS old,
+      CASE WHEN w.op = 'delete' THEN w.op WHEN s.ctid IS NULL THEN 'insert' ELSE 'update' END AS op,
+      CASE w.op WHEN 'merge' THEN (s.data || w.data) - w.absent WHEN 'delete' THEN NULL ELSE w.data END AS new
+    FROM {_BATCH} {_LIVE_ROW}
+    WHERE w.op IN ('set', 'insert') OR s.ctid IS NOT NULL
+  ) b
+) sized ORDER BY n
+"""
+
 HISTORY: Final = """
 SELECT s._txid, s._deleted_txid, s._owner, s.data, t.committed_at, t.owner, t.label
 FROM (
@@ -712,16 +727,27 @@ WITH seen AS MATERIALIZED (
 SELECT CASE WHEN EXISTS (SELECT FROM taken) THEN 0 ELSE greatest((SELECT wait FROM seen), 0.001) END::float8,
   set_config('synchronous_commit', 'off', true)
 """
-REMOVE_BUCKETS: Final = f"""
+
+
+def _remove_buckets(condition: str) -> str:
+    return f"""
 WITH gone AS MATERIALIZED (
   SELECT ctid FROM storage s
-  WHERE ns = %(ns)s AND ptr = {BUCKETS} AND _deleted_txid IS NULL AND {_UNTIL} < {_NOW}
+  WHERE ns = %(ns)s AND ptr = {BUCKETS} AND _deleted_txid IS NULL AND {_UNTIL} < {_NOW}{condition}
   LIMIT %(batch)s FOR UPDATE SKIP LOCKED
 ), removed AS (
   DELETE FROM storage s USING gone WHERE s.ns = %(ns)s AND s.ctid = gone.ctid
 )
 SELECT count(*) FROM gone
 """
+
+
+REMOVE_BUCKETS: Final = _remove_buckets("")
+# It looks at so many only, whether they have run out or not.
+SWEEP_BUCKETS: Final = _remove_buckets(f""" AND id = ANY(ARRAY(
+    SELECT id FROM storage
+    WHERE ns = %(ns)s AND ptr = {BUCKETS} AND _deleted_txid IS NULL AND id >= %(after)s ORDER BY id LIMIT %(batch)s
+  ))""")
 
 # --- Snapshots, history, vacuum --------------------------------------------------------------------------------------
 

@@ -3,14 +3,20 @@
 A bucket is one number: until when it is booked.  Each event books ``1 / rate`` more, and is refused where that reaches
 further than a full bucket's worth into the future (the generic cell rate algorithm, a token bucket without a timer,
 https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm).  The clock is the database server's.
+
+Buckets that have run out mean nothing any more.  Vacuum removes them, and so does one event in a hundred, among the
+next 200 from a random id on: as soon as half of all buckets have run out, it removes them faster than they can come,
+so that a flood from ever new addresses does not fill the table.
 """
 
+import random
 import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -23,6 +29,8 @@ from kontract.mvcc.units import in_transaction
 from kontract.tables.catalog import locate
 
 _RATE = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})?([smhd])")
+_SWEEP_CHANCE = 0.01
+_SWEPT = 200  # buckets
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -68,7 +76,10 @@ def take(bucket: str, rate: str | Rate, cost: int = 1, *, burst: int | None = No
     connection, ns = locate()
     params = {"ns": ns, "id": _make_id(bucket), "cost": cost * rate.interval, "size": size * rate.interval}
     with _apart(connection) as own:
-        return _book(own, params)
+        wait: float = _run(own, versions.TAKE, params)
+        if not wait and random.random() < _SWEEP_CHANCE:  # noqa: S311 - not a secret
+            _run(own, versions.SWEEP_BUCKETS, {"ns": ns, "after": _make_id(str(random.random())), "batch": _SWEPT})  # noqa: S311
+        return wait
 
 
 async def atake(bucket: str, rate: str | Rate, cost: int = 1, *, burst: int | None = None) -> float:
@@ -94,14 +105,13 @@ def _apart(connection: BaseDatabaseWrapper) -> Iterator[BaseDatabaseWrapper]:
         other.close()
 
 
-def _book(connection: BaseDatabaseWrapper, params: dict[str, object]) -> float:
-    """Run the statement, again after a conflict, which there can be where the server's default isolation is higher."""
+def _run(connection: BaseDatabaseWrapper, sql: str, params: dict[str, object]) -> Any:
+    """Run a statement, again after a conflict, which there can be where the server's default isolation is higher."""
     pauses = attempts()
     while True:
         try:
             with translated():
-                wait: float = fetch_quietly(connection, versions.TAKE, params)[0][0]
-            return wait
+                return fetch_quietly(connection, sql, params)[0][0]
         except ConflictError:
             if (pause := next(pauses, None)) is None:
                 raise

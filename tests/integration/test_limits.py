@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from io import StringIO
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from kontract.context import get_namespace
 from kontract.exceptions import ConfigurationError
 from kontract.mvcc import versions
 from kontract.mvcc.connections import fetch_all, fetch_one
+from kontract.rpc import limits
 from kontract.rpc.limits import _make_id, atake, take
 from kontract.tables.catalog import locate
 from tests.interleave import Actor
@@ -42,6 +44,12 @@ def book(bucket: str, seconds: float) -> None:
             [seconds, ns, _make_id(bucket)],
         )
         assert cursor.rowcount == 1
+
+
+@pytest.fixture(autouse=True)
+def _no_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep chance out of the tests."""
+    monkeypatch.setattr(limits, "_SWEEP_CHANCE", 0)
 
 
 @pytest.fixture(params=[take, async_to_sync(atake)], ids=["sync", "async"])
@@ -255,3 +263,25 @@ def test_vacuum_leaves_a_bucket_that_is_in_use_at_the_moment() -> None:
     finally:
         other.close()
     assert fetch_one(connection, versions.REMOVE_BUCKETS, {"ns": ns, "batch": 10}) == (1,)
+
+
+def test_counting_itself_removes_what_has_run_out_and_looks_at_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "_SWEPT", 20)
+    for n in range(60):
+        take(f"old-{n}", "1/h")
+        book(f"old-{n}", -1)
+    monkeypatch.setattr(limits, "_SWEEP_CHANCE", 1)
+    left = [count_buckets()]
+    for n in range(40):
+        take(f"new-{n}", "1/h")
+        left.append(count_buckets())
+    assert all(after >= before + 1 - 20 for before, after in pairwise(left))
+    assert all(row(f"new-{n}") is not None for n in range(40))
+    assert left[-1] < 50
+    assert all(take(f"new-{n}", "1/h") > 0 for n in range(40))
+
+
+def count_buckets() -> int:
+    _, ns = locate()
+    number: int = fetch_one(connection, "SELECT count(*) FROM storage WHERE ns = %(ns)s AND ptr = 4", {"ns": ns})[0]
+    return number
