@@ -46,13 +46,14 @@ class Demo:
                 [sys.executable, *command], cwd=PROJECT, env=self.environment, stdout=output, stderr=output
             ) as process:
                 try:
-                    _wait_for(port, process, Path(output.name))
+                    wait_for(port, process, Path(output.name))
                     yield Path(output.name)
                 finally:
                     process.terminate()
 
 
-def _wait_for(port: int, process: "subprocess.Popen[bytes]", output: Path) -> None:
+def wait_for(port: int, process: "subprocess.Popen[bytes]", output: Path) -> None:
+    """Wait until someone listens on the port; fail with what the process printed where it does not."""
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline and process.poll() is None:
         with socket.socket() as probe:
