@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from kontract.raystream.answers import Data, End, Opener, Sealer
+from kontract.raystream.answers import Data, End, Opener, Sealer, Stage
 from kontract.raystream.envelope import ResponseHead
 from kontract.raystream.errors import MisuseError, NotAuthenticError, TruncatedError
 from kontract.raystream.framing import PREFIX_BYTES, Framing, Lengths, Lines
@@ -142,3 +142,11 @@ def test_a_chunk_larger_than_agreed_is_refused() -> None:
     opener = Opener(SECRETS, 7, chunk=CHUNK, framing=Lengths)
     with pytest.raises(NotAuthenticError):
         opener.feed(sealer.whole(OK, bytes(1500)))
+
+
+def test_nothing_follows_the_final_chunk_even_if_it_is_authentic() -> None:
+    sealer, opener = make()
+    opener.feed(sealer.whole(OK, b""))
+    sealer._stage = Stage.BODY
+    with pytest.raises(NotAuthenticError):
+        opener.feed(sealer.end(b"more"))
