@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from django.http.response import HttpResponseBase
 
 _PROBLEM = "application/problem+json"
+_STREAM = "application/jsonl"
 
 
 class CallFailed(Exception):
@@ -38,8 +39,10 @@ class DryRun(NamedTuple):
 
 def read_document(name: str, response: HttpResponseBase, cause: BaseException | None) -> Any:
     """Return a response's JSON value; the bytes of a download.  Raises ``CallFailed``."""
+    content_type = _content_type(response)
+    if content_type == _STREAM:
+        raise TypeError(f"{name} streams its results. Use stream().")
     content: bytes = response.getvalue()
-    content_type = response.headers.get("Content-Type", "").partition(";")[0]
     if content_type == _PROBLEM:
         raise CallFailed(name, json.loads(content)) from cause
     if response.status_code >= 300:
@@ -47,6 +50,17 @@ def read_document(name: str, response: HttpResponseBase, cause: BaseException | 
     if "Content-Disposition" in response.headers or content_type != "application/json":
         return content
     return json.loads(content) if content else {"result": None}
+
+
+def check_stream(name: str, response: HttpResponseBase, cause: BaseException | None) -> None:
+    """Raise ``CallFailed`` where a stream did not even begin, ``TypeError`` where the procedure does not stream."""
+    if _content_type(response) != _STREAM:
+        read_document(name, response, cause)
+        raise TypeError(f"{name} does not stream its results. Use call().")
+
+
+def _content_type(response: HttpResponseBase) -> str:
+    return response.headers.get("Content-Type", "").partition(";")[0]
 
 
 def read_result(name: str, response: HttpResponseBase, cause: BaseException | None) -> Any:

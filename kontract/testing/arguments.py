@@ -29,7 +29,7 @@ def encode_call(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Body:
         return Body(dumps({"args": args}))
     if files := {name: value for name, value in kwargs.items() if _is_upload(value)}:
         others = {name: value for name, value in kwargs.items() if name not in files}
-        return Body(encode_multipart(BOUNDARY, {"kwargs": dumps(others), **files}), MULTIPART_CONTENT)
+        return Body(encode_multipart(BOUNDARY, {"kwargs": dumps(others).decode(), **files}), MULTIPART_CONTENT)
     return Body(dumps({"kwargs": kwargs}))
 
 

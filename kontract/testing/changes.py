@@ -114,7 +114,7 @@ class Watch:
     def _check_nothing(self, connection: BaseDatabaseWrapper, ns: int) -> None:
         tables = list_tables(connection, ns)
         lines = [
-            f"{op} of {document_id!r} in {tables[ptr].name if ptr in tables else '(a table that is gone)'}"
+            f"{op} of {document_id!r} in {tables[ptr].name if ptr in tables else 'a table that is gone'}"
             for (ptr, document_id), op in _read_log(connection, ns, self._start).items()
             if ptr >= versions.FIRST_PTR
         ]

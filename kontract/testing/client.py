@@ -1,8 +1,8 @@
 """``CallClient`` and ``AsyncCallClient``: Django's test clients, for calls."""
 
 import copy
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import AsyncGenerator, Generator, Iterable, Mapping
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, Self, TypeVar
 
@@ -11,7 +11,7 @@ from django.test import AsyncClient, Client
 from django.urls import reverse
 
 from kontract import context
-from kontract.testing.answers import DryRun, StreamReader, read_batch, read_document, read_result
+from kontract.testing.answers import DryRun, StreamReader, check_stream, read_batch, read_document, read_result
 from kontract.testing.arguments import Body, encode_batch, encode_call, encode_query
 from kontract.testing.caller import AsyncCallerHandler, CallerHandler, make_caller
 from kontract.testing.log import watched
@@ -110,18 +110,18 @@ class CallClient(_Base[Client]):
         answer = self._send("POST", reverse("kontract:batch"), encode_batch(calls))
         return read_batch([name for name, _ in calls], read_document("The batch", *answer))
 
-    def stream(self, name: str, /, *args: Any, **kwargs: Any) -> Iterator[Any]:
+    def stream(self, name: str, /, *args: Any, **kwargs: Any) -> Generator[Any, None, None]:
         """Yield the items of a procedure that streams.  Raises ``CallFailed``, also in the middle."""
         answer = self._post(name, encode_call(args, kwargs))
-        if not answer.response.streaming:
-            read_document(name, *answer)
+        check_stream(name, *answer)
         reader = StreamReader(name)
         try:
             for chunk in answer.response.streaming_content:
                 yield from reader.feed(chunk)
             reader.finish()
         finally:
-            answer.response.streaming_content.close()
+            if not answer.response.closed:  # where the test does not read on
+                answer.response.close()
 
     def post_call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """Call a procedure and return Django's response, whatever it is."""
@@ -179,19 +179,16 @@ class AsyncCallClient(_Base[AsyncClient]):
         answer = await self._send("POST", reverse("kontract:batch"), encode_batch(calls))
         return read_batch([name for name, _ in calls], read_document("The batch", *answer))
 
-    async def stream(self, name: str, /, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+    async def stream(self, name: str, /, *args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
         """See CallClient.stream()."""
         answer = await self._post(name, encode_call(args, kwargs))
-        if not answer.response.streaming:
-            read_document(name, *answer)
+        check_stream(name, *answer)
         reader = StreamReader(name)
-        try:
-            async for chunk in answer.response.streaming_content:
+        async with aclosing(answer.response.streaming_content) as content:
+            async for chunk in content:
                 for item in reader.feed(chunk):
                     yield item
-            reader.finish()
-        finally:
-            await answer.response.streaming_content.aclose()
+        reader.finish()
 
     async def post_call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """See CallClient.post_call()."""

@@ -31,12 +31,12 @@ def explain(name: str, expected: Known, found: Mapping[Any, Any], subject: Subje
     """Yield in what ``found`` differs from what is ``expected``, for people."""
     if isinstance(expected, int):
         if len(found) != expected:
-            yield f"{name}: {expected} expected, {len(found)} found{_show(found, found)}"
+            yield f"{name}: {expected} expected, {len(found)} found{_show(found, found, subject)}"
         return
     if missing := [key for key in expected if key not in found]:
         yield f"{name}: missing {', '.join(map(repr, missing))}"
     if surplus := [key for key in found if key not in expected]:
-        yield f"{name}: {len(surplus)} not expected{_show(surplus, found)}"
+        yield f"{name}: {len(surplus)} not expected{_show(surplus, found, subject)}"
     for key, fields in expected.items():
         if key in found:
             yield from _explain_fields(f"{name} of {key!r}", fields, found[key], subject)
@@ -51,8 +51,8 @@ def _explain_fields(place: str, fields: Mapping[str, Any], document: Any, subjec
             yield f"{place}: {name} is {actual!r}, {value!r} expected"
 
 
-def _show(keys: Iterable[Any], found: Mapping[Any, Any]) -> str:
-    lines = [f"\n    {key!r}: {_shorten(repr(found[key]))}" for key in keys]
+def _show(keys: Iterable[Any], found: Mapping[Any, Any], subject: Subject) -> str:
+    lines = [f"\n    {key!r}: {_shorten(subject.show(found[key]))}" for key in keys]
     more = f"\n    and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
     return "".join(lines[:_SHOWN]) + more
 

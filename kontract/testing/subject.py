@@ -50,6 +50,10 @@ class Subject:
         """Return a document's field, or ``ABSENT``."""
         return document.get(name, ABSENT)
 
+    def show(self, document: Any) -> str:
+        """Return a document for people to read."""
+        return repr(dict(document))
+
 
 class ModelSubject(Subject):
     """A versioned model and its instances."""
@@ -80,6 +84,10 @@ class ModelSubject(Subject):
     def get(self, document: Any, name: str) -> Any:
         """See Subject.get(); of an instance."""
         return getattr(document, name, ABSENT)
+
+    def show(self, document: Any) -> str:
+        """See Subject.show(); of an instance."""
+        return repr(document)
 
 
 def make_subject(table: str | type[Model], using: str | None) -> Subject:
