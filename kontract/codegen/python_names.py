@@ -1,8 +1,8 @@
 """Names and texts that Python takes, made of what has any."""
 
 import keyword
-import re
 from collections.abc import Collection, Iterable
+from unicodedata import normalize
 
 # Types that annotations name; in a class, an attribute of such a name would hide them.
 BUILTINS = frozenset({"bool", "bytes", "dict", "float", "int", "list", "set", "str", "tuple"})
@@ -24,7 +24,8 @@ def name_all(texts: Iterable[str], reserved: Collection[str] = (), *, private: b
 
 
 def _make_identifier(text: str, *, private: bool) -> str:
-    name = re.sub(r"\W", "_", text)
+    """Return the text as Python would read it, see https://docs.python.org/3/reference/lexical_analysis.html."""
+    name = "".join(char if f"x{char}".isidentifier() else "_" for char in normalize("NFKC", text))
     name = name if private else name.lstrip("_")
     return name if name.isidentifier() else f"x{name}"
 

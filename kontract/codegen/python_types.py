@@ -73,12 +73,8 @@ class Types:
 
     def _write_dict(self, schema: Schema) -> str:
         values = schema.get("additionalProperties")
-        key = self.write(schema["propertyNames"]) if self._is_named(schema.get("propertyNames")) else "str"
+        key = self.write({"type": "string", **schema.get("propertyNames", {})})
         return f"dict[{key}, {self.write(values) if isinstance(values, Mapping) else '_typing.Any'}]"
-
-    def _is_named(self, names: Schema | None) -> bool:
-        """Whether the keys of an object are more than texts."""
-        return names is not None and ("$ref" in names or "format" in names or "enum" in names or "const" in names)
 
 
 def find_alike(manifest: Manifest) -> dict[str, str]:

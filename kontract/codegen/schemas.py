@@ -1,7 +1,8 @@
 """JSON Schemas of many pydantic adapters at once, with the named types that they share."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from pydantic import TypeAdapter
@@ -68,28 +69,29 @@ def find_references(schema: Any) -> list[str]:
     return [name for item in schema for name in find_references(item)] if isinstance(schema, list) else []
 
 
-def _name(old: Iterable[str]) -> dict[str, str]:
-    """Give each definition the shortest name that is free: its class's, with its module's, or pydantic's own."""
-    names: dict[str, str] = {}
-    taken: set[str] = set()
-    for key in sorted(old, key=lambda key: (key.endswith("-Input"), key)):
-        path, _, mode = key.partition("-")
-        parts = [_spell(part) for part in re.split("__(?=[A-Za-z0-9])", path)]
-        suffix = "Input" if mode.startswith("Input") else ""
-        whole = "".join(part[:1].upper() + part[1:] for part in parts)
-        name = next(n for n in (parts[-1] + suffix, whole + suffix, re.sub(r"\W", "_", key)) if _is_free(n, taken))
-        taken.add(name)
-        names[key] = name
-    return names
+def _name(keys: Collection[str]) -> dict[str, str]:
+    """Give each definition its class's name, with its module's where several have that."""
+    short = {key: _shorten(key) for key in keys}
+    often = Counter(short.values())
+    names = {key: short[key] if often[short[key]] == 1 else _qualify(key) for key in keys}
+    again = Counter(names.values())
+    return {key: names[key] if again[names[key]] == 1 else re.sub(r"\W", "_", key) for key in keys}
 
 
-def _is_free(name: str, taken: set[str]) -> bool:
-    return name not in taken and not name[0].isdigit()
+def _shorten(key: str) -> str:
+    """Return the name of a class from what pydantic calls it, such as ``app__types__Page_User_-Input``."""
+    path, _, mode = key.partition("-")
+    last = re.split("__(?=[A-Za-z])", path)[-1]
+    return (_join_words(last) if last.endswith("_") else last) + ("Input" if mode.startswith("Input") else "")
 
 
-def _spell(part: str) -> str:
-    """Return a class's name; that of a generic one, ``Page_User_``, as ``PageUser``."""
-    return "".join(p[:1].upper() + p[1:] for p in part.split("_")) if part.endswith("_") else part
+def _qualify(key: str) -> str:
+    path, _, mode = key.partition("-")
+    return _join_words(path) + ("Input" if mode.startswith("Input") else "")
+
+
+def _join_words(name: str) -> str:
+    return "".join(word[:1].upper() + word[1:] for word in name.split("_"))
 
 
 def _rename(schema: Any, names: Mapping[str, str]) -> Any:
