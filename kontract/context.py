@@ -99,11 +99,11 @@ def get_call() -> CallContext:
 
 
 @contextmanager
-def calling(call: CallContext) -> Iterator[None]:
+def calling(call: CallContext) -> Iterator[CallContext]:
     """Make ``call`` the current one within the block."""
     token = _call.set(call)
     try:
-        yield
+        yield call
     finally:
         _call.reset(token)
 

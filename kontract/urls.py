@@ -4,6 +4,7 @@ from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
 from kontract import views
+from kontract.codegen.serving import openapi
 from kontract.rpc.registry import registry
 
 app_name = "kontract"
@@ -22,6 +23,7 @@ class AsyncProcedureConverter(StringConverter):
 register_converter(AsyncProcedureConverter, "async_procedure")
 
 urlpatterns = [
+    path("openapi.json", openapi, name="openapi"),
     path("rpc", views.batch, name="batch"),
     path("rpc/<async_procedure:name>", views.acall),
     path("rpc/<str:name>", views.call, name="call"),

@@ -21,6 +21,7 @@ from kontract.context import calling
 from kontract.exceptions import InvalidRequestError, MethodNotAllowedError, NeedsAsgiError
 from kontract.mvcc import asynchronous
 from kontract.rpc import conditional
+from kontract.rpc.access import check_access
 from kontract.rpc.batch import as_item, make_request, read_batch
 from kontract.rpc.caller import aidentify, identify
 from kontract.rpc.chains import applies_rules, compose_for
@@ -52,7 +53,8 @@ def call(request: HttpRequest, name: str) -> HttpResponseBase:
     try:
         procedure = registry.get(name)
         check_request(request, procedure)
-        with calling(identify(request, procedure)):
+        with calling(identify(request, procedure)) as caller:
+            check_access(procedure, caller)
             response: HttpResponseBase = compose_for(procedure, request.path, _view_of(procedure))(request)
             return response
     except Exception as error:
@@ -65,9 +67,10 @@ def call(request: HttpRequest, name: str) -> HttpResponseBase:
 async def acall(request: HttpRequest, name: str) -> HttpResponseBase:
     """See call()."""
     try:
-        procedure = registry.get(name)
+        procedure = await registry.aget(name)
         check_request(request, procedure)
-        with calling(await aidentify(request, procedure)):
+        with calling(await aidentify(request, procedure)) as caller:
+            check_access(procedure, caller)
             response: HttpResponseBase = await compose_for(procedure, request.path, _view_of(procedure))(request)
             return response
     except Exception as error:
