@@ -51,6 +51,13 @@ def _model_of(table_name: str, likely: Any) -> Any:
     return _models.get(table_name)
 
 
+def find_column(table_name: str, name: str) -> str:
+    """Return the key under which the documents of a table have ``name``: its column, if it is a field of its model."""
+    model = _models.get(table_name)
+    fields = model._meta.local_concrete_fields if model is not None else ()
+    return next((field.column for field in fields if name in (field.name, field.attname)), name)
+
+
 def model_of(join: Any, query: Any) -> Any:
     """Return the versioned model behind an entry of a query's FROM clause, or None for an ordinary table."""
     return _model_of(join.table_name, join.join_field.related_model if join.join_type else query.model)

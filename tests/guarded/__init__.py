@@ -1,0 +1,1 @@
+"""Models with permissions, for the tests of what calls may do."""
