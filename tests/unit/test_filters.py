@@ -1,6 +1,8 @@
 """Filter rules: what they mean, what is refused, how middleware is composed, and whose address counts."""
 
 import asyncio
+import sys
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from django.test.utils import override_settings as overriding
 
 from kontract import mwfilter
 from kontract.checks import check_middleware
+from kontract.conf import parse as parse_settings
 from kontract.exceptions import ConfigurationError
 from kontract.rpc.address import client_ip, client_network
 from kontract.rpc.chains import compose, compose_for
@@ -18,6 +21,7 @@ from kontract.rpc.filters import Rule, parse
 from kontract.rpc.limits import Rate
 from kontract.rpc.procedure import Procedure
 from tests.app import mw
+from tests.docs import blocks
 
 MW = "tests.app.mw"
 
@@ -347,3 +351,24 @@ def test_rates(text: str, count: int, seconds: int) -> None:
 def test_what_is_no_rate(text: Any) -> None:
     with pytest.raises(ConfigurationError, match="is no rate"):
         Rate.parse(text)
+
+
+# --- The guide ---
+
+
+def test_the_settings_of_the_guide_are_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {block.text for block in blocks("docs/middleware.md", "python")}
+    module = ModuleType("app.mw")
+    (source,) = (text for text in found if text.startswith("# app/mw.py\n"))
+    exec(compile(source, "docs/middleware.md", "exec"), vars(module))  # noqa: S102 - our own documentation
+    monkeypatch.setitem(sys.modules, "app", ModuleType("app"))
+    monkeypatch.setitem(sys.modules, "app.mw", module)
+    settings = [text for text in found if text.startswith("# settings.py\n")]
+    assert len(settings) == 3
+    for text in settings:
+        names: dict[str, Any] = {}
+        exec(compile(text, "docs/middleware.md", "exec"), names)  # noqa: S102
+        parse(parse_settings(names.get("KONTRACT", {})).MIDDLEWARE)
+    (audit,) = parse(["app.mw.audit"])
+    assert audit.has_path("/api/rpc/pay")
+    assert not audit.has_path("/shop")
