@@ -21,7 +21,7 @@ MESSAGES: list[frames.Message] = [
     frames.Request(suite=CHACHA20_POLY1305, sid=SID, seq=2**64 - 1, sealed=bytes(16)),
     frames.Request(suite=CHACHA20_POLY1305, sid=SID, seq=0, sealed=bytes(1000)),
 ]
-MUTATIONS = int(os.environ.get("RAYSTREAM_MUTATIONS", "50000"))
+MUTATIONS = int(os.environ.get("RAYSTREAM_MUTATIONS", "50000"))  # more where time allows
 
 
 def test_the_bytes_of_each_message() -> None:
