@@ -152,6 +152,21 @@ def test_options(client: Any) -> None:
     assert client.call("zoo_look", cage=7)["name"] == "Kitty"
 
 
+def test_a_dry_run(client: Any) -> None:
+    with assert_changes("users"):
+        result, changes = client.dry_run("set_user", user_id="u1", name="Ada")
+    assert result == {"name": "Ada"}
+    assert [(change["table"], change["id"], change["op"]) for change in changes] == [("users", "u1", "insert")]
+
+
+def test_a_key_is_answered_once(client: Any) -> None:
+    once = client.with_options(idempotency_key="a-key-that-nobody-guesses")
+    first = once.call("add_up", values=[1])
+    assert once.call("add_up", values=[1]) == first == 1
+    assert once.response.headers["Kontract-Replayed"] == "1"
+    assert client.call("add_up", values=[1]) == 2
+
+
 def test_a_batch(client: Any) -> None:
     ada, failure, nothing = client.batch(
         [
@@ -221,6 +236,18 @@ def test_somebody_calls(kind: str) -> None:
 def test_what_somebody_writes_is_theirs(kind: str) -> None:
     make(kind, owner="ada").call("set_user", user_id="u1", name="Ada")
     assert env.storage.users["u1"].owner == "ada"
+
+
+@KINDS
+def test_user_groups(kind: str) -> None:
+    assert make(kind, owner="ada", ugroups=["keepers", "others"]).call("zoo_restricted") == "welcome"
+    assert make(kind, owner="ada", ugroups="directors").call("zoo_restricted") == "welcome"
+    for client, status in ((make(kind, owner="ada", ugroups="visitors"), 403), (make(kind), 401)):
+        with pytest.raises(CallFailed) as caught:
+            client.call("zoo_restricted")
+        assert caught.value.status == status
+    with pytest.raises(TypeError, match="Give an owner"):
+        make(kind, ugroups="keepers")
 
 
 @pytest.fixture
