@@ -1,0 +1,117 @@
+"""The TypeScript client: generated, compiled, and calling a real server from node and from a browser."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from django.db import connections
+
+import kontract
+from tests.acceptance.conftest import find_free_port, wait_for
+from tests.typescript.toolchain import HERE, compile_project, find_node, find_program, run
+
+ROOT = Path(__file__).parents[2]
+RUNTIME = Path(kontract.__file__).parent / "codegen" / "templates" / "typescript"
+BROWSER_TIMEOUT = 60.0  # seconds
+
+
+@pytest.fixture(scope="session")
+def environment(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the server's settings are read from."""
+    return {
+        "DJANGO_SETTINGS_MODULE": "tests.typescript.settings",
+        "KONTRACT_TEST_DATABASE": str(connections["default"].settings_dict["NAME"]),
+        "KONTRACT_TEST_BUILT": str(tmp_path_factory.mktemp("typescript") / "built"),
+    }
+
+
+@pytest.fixture(scope="session")
+def built(environment: dict[str, str]) -> Path:
+    """The directory of the compiled client, of the tests and of the runtime's modules."""
+    find_node()
+    directory = Path(environment["KONTRACT_TEST_BUILT"])
+    source = directory.parent / "src"
+    shutil.copytree(RUNTIME, source / "runtime")
+    for script in HERE.glob("*.ts"):
+        shutil.copy(script, source)
+    command = (sys.executable, "-W", "error", "-m", "django", "kontract_compile")
+    run(*command, "--typescript", str(source / "client.ts"), cwd=ROOT, **environment)
+    compile_project(directory.parent)
+    return directory
+
+
+@contextmanager
+def serving(environment: dict[str, str]) -> Iterator[str]:
+    """Run uvicorn until the block ends; give its URL."""
+    port = find_free_port()
+    command = ["-m", "uvicorn", "--port", str(port), "--lifespan", "off", "tests.typescript.asgi:application"]
+    output = Path(environment["KONTRACT_TEST_BUILT"]).parent / "server.log"
+    with (
+        output.open("w") as log,
+        subprocess.Popen(
+            [sys.executable, *command], cwd=ROOT, env={**os.environ, **environment}, stdout=log, stderr=log
+        ) as process,
+    ):
+        try:
+            wait_for(port, process, output)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+
+
+@pytest.fixture(scope="session")
+def server(built: Path, environment: dict[str, str]) -> Iterator[str]:
+    """The URL of the server."""
+    with serving(environment) as url:
+        yield url
+
+
+def test_compilers_and_environments(built: Path, tmp_path: Path) -> None:
+    """Compile the client alone, for what it may meet: an older compiler, no page, declarations for others."""
+    (tmp_path / "src").mkdir()
+    shutil.copy(built.parent / "src" / "client.ts", tmp_path / "src")
+    compile_project(tmp_path, "--lib", "ES2022,WebWorker")
+    compile_project(tmp_path, "--lib", "ES2022", "--module", "NodeNext", "--moduleResolution", "NodeNext")
+    compile_project(tmp_path, "--declaration", "--isolatedModules", "--skipLibCheck", compiler="typescript-5")
+
+
+def test_what_needs_no_server(built: Path) -> None:
+    run(find_node(), "--test", "runtime.test.js", cwd=built, TZ="America/New_York")
+
+
+def test_a_client_in_node(built: Path, server: str) -> None:
+    run(find_node(), "--test", "live.test.js", cwd=built, KONTRACT_TEST_SERVER=server)
+
+
+def test_a_client_in_a_browser(built: Path, server: str, tmp_path: Path) -> None:
+    options = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        f"--user-data-dir={tmp_path}",
+        "--remote-debugging-port=0",
+    ]
+    browser = find_program("chromium", "chromium-browser", "google-chrome")
+    with subprocess.Popen([browser, *options, server], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            report = _wait_for_report(built / "report")
+        finally:
+            process.terminate()
+    lines = report.splitlines()
+    assert [line for line in lines if not line.startswith("ok: ")] == ["done"]
+    assert len(lines) > 10
+
+
+def _wait_for_report(path: Path) -> str:
+    deadline = time.monotonic() + BROWSER_TIMEOUT
+    while not path.exists():
+        if time.monotonic() > deadline:
+            pytest.fail("The page in the browser reported nothing.")
+        time.sleep(0.05)
+    return path.read_text()
