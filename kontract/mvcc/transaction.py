@@ -200,7 +200,7 @@ def run_transaction(
     Inside another transaction it runs once: only the outermost one can be run again.  A ``lazy`` transaction begins
     with the first use of the database: a function without any neither opens a connection nor needs one.
     """
-    pauses = attempts(retries) if _is_outermost(get_alias(get_namespace(), using), lazy=lazy) else iter(())
+    pauses = attempts(retries) if is_outermost(get_alias(get_namespace(), using), lazy=lazy) else iter(())
     while True:
         block = Transaction(using=using, isolation=isolation, label=label, lazy=lazy)
         try:
@@ -213,7 +213,8 @@ def run_transaction(
             time.sleep(pause)
 
 
-def _is_outermost(alias: str, *, lazy: bool) -> bool:
+def is_outermost(alias: str, *, lazy: bool) -> bool:
+    """Return whether a transaction on the connection would be inside no other; a ``lazy`` one opens none to tell."""
     return (lazy and can_arm(connections[alias])) or not in_transaction(get_connection(alias))
 
 

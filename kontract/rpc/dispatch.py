@@ -10,6 +10,7 @@ from kontract.mvcc import asynchronous
 from kontract.mvcc.snapshot import as_of
 from kontract.mvcc.transaction import arun_transaction, run_transaction
 from kontract.rpc.codec import Codec, get_codec
+from kontract.rpc.dry_run import arehearse, rehearse
 from kontract.rpc.envelope import Arguments
 from kontract.rpc.idempotency import arun_once, identify_call, run_once
 from kontract.rpc.options import PLAIN, Options
@@ -40,7 +41,8 @@ def dispatch(procedure: Procedure[..., Any], arguments: Arguments, options: Opti
         return replace(reply, snapshot=read_position())
 
     with nullcontext() if options.as_of is None else as_of(options.as_of):
-        reply, txid = run_transaction(attempt, isolation=procedure.isolation, retries=procedure.retries, lazy=True)
+        transact = rehearse if options.dry_run else run_transaction
+        reply, txid = transact(attempt, isolation=procedure.isolation, retries=procedure.retries, lazy=True)
         return replace(reply, txid=txid or reply.snapshot or known_position())
 
 
@@ -59,9 +61,8 @@ async def adispatch(procedure: Procedure[..., Any], arguments: Arguments, option
         return replace(reply, snapshot=await asynchronous.call(read_position))
 
     with nullcontext() if options.as_of is None else as_of(options.as_of):
-        reply, txid = await arun_transaction(
-            attempt, isolation=procedure.isolation, retries=procedure.retries, lazy=True
-        )
+        transact = arehearse if options.dry_run else arun_transaction
+        reply, txid = await transact(attempt, isolation=procedure.isolation, retries=procedure.retries, lazy=True)
         return replace(reply, txid=txid or reply.snapshot or await asynchronous.call(known_position))
 
 

@@ -27,7 +27,8 @@ def known_position() -> int:
 
     This is for an answer that tells nothing of what is stored, which any position fits: a call that used no storage, or
     one that failed.  A client keeps the greatest it has seen, so a lower one tells it nothing new.  It is 0, the
-    snapshot before the first transaction, until this process reads or writes the namespace for the first time.
+    snapshot before the first transaction, until this process reads or writes the namespace for the first time (for
+    other namespaces than the default one, also after a rollback, which may have undone the namespace itself).
     """
     namespace = get_namespace()
     alias = get_alias(namespace)
