@@ -117,7 +117,7 @@ class TableProxy:
     def set(self, document_id: str, data: Mapping[str, Any]) -> Document:
         """Write a document, new or in place of the one with this id; return it as written."""
         if self._needs_transaction():
-            return self._in_transaction(lambda: self.set(document_id, data))[0]
+            return self._alone(lambda: self.set(document_id, data))
         texts = self._texts({document_id: data})
         outcome = self._write(texts)
         owner, _ = outcome.extra or (None, None)
@@ -159,7 +159,7 @@ class TableProxy:
         check_id(document_id)
         text = encode(changes)
         if self._needs_transaction():
-            return self._in_transaction(lambda: self.update(document_id, changes))[0]
+            return self._alone(lambda: self.update(document_id, changes))
         place, connection, unit = self._writing()
         if unit is not None:
             found = place.look(
@@ -264,6 +264,11 @@ class TableProxy:
 
     def _in_transaction(self, function: Callable[[], T]) -> tuple[T, int | None]:
         return run_transaction(function, using=self._place().writing().alias)
+
+    def _alone(self, write: Callable[[], Document]) -> Document:
+        """Return what is written in a transaction of its own."""
+        document, document.txid = self._in_transaction(write)
+        return document
 
     def _permitted(self, documents: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
         """Return the documents to be written when the running call writes ``documents``.

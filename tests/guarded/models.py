@@ -95,14 +95,13 @@ class Page(VersionedModel):
 
 
 class Remark(VersionedModel):
-    """What calls may write about a page, but never delete."""
+    """What anybody writes about a page."""
 
     page = models.ForeignKey(Page, models.CASCADE, related_name="remarks")
     text = models.TextField(default="")
 
     class Meta:
         db_table = "remarks"
-        perm = perms.RW_
 
     def __str__(self) -> str:
         return self.text
