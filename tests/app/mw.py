@@ -138,6 +138,16 @@ async def aview(request: HttpRequest) -> HttpResponse:
     return HttpResponse("async")
 
 
+def me(request: Any) -> HttpResponse:
+    """Tell who asks."""
+    return HttpResponse(str(request.user.pk))
+
+
+async def ame(request: Any) -> HttpResponse:
+    """See me()."""
+    return HttpResponse(str((await request.auser()).pk))
+
+
 def stream(request: HttpRequest) -> StreamingHttpResponse:
     """Answer bit by bit."""
 
@@ -162,6 +172,8 @@ urlpatterns = [
     path("inside/unnamed", view),
     path("insidestory", view, name="story"),
     path("outside", view, name="outside"),
+    path("me", me),
+    path("me_async", ame),
     path("shop/", include(shop)),
     path("inside/kontract/", include("kontract.urls")),
 ]

@@ -306,11 +306,7 @@ def test_a_forged_address_is_not_another_caller(ask: Ask, rules: Any) -> None:
 @pytest.mark.parametrize("name", ["echo", "echo_async"])
 def test_who_is_signed_in_counts_for_himself(ask: Ask, rules: Any, signed_in: Any, settings: Any, name: str) -> None:
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, FILTERS]
-    client = Client()
-    client.force_login(signed_in)
-    cookie = "; ".join(f"{key}={morsel.value}" for key, morsel in client.cookies.items())
-    token = "a" * 32
-    signed = {"Cookie": f"{cookie}; csrftoken={token}", "X-CSRFToken": token}
+    signed = sign_in(signed_in)
     rules(limit("1/h", by="owner_or_ip"))
     for headers in ({}, signed):
         assert [ask("/inside/plain", headers=headers).status_code for _ in range(2)] == [200, 429]
@@ -321,6 +317,14 @@ def test_who_is_signed_in_counts_for_himself(ask: Ask, rules: Any, signed_in: An
     rules(limit("1/h", by="owner", name="owners"))
     for headers in ({}, signed):
         assert [ask("/inside/async", headers=headers).status_code for _ in range(2)] == [200, 429]
+
+
+def sign_in(user: Any) -> dict[str, str]:
+    """Return the headers of somebody who is signed in by a cookie."""
+    client, token = Client(), "a" * 32
+    client.force_login(user)
+    cookie = "; ".join(f"{key}={morsel.value}" for key, morsel in client.cookies.items())
+    return {"Cookie": f"{cookie}; csrftoken={token}", "X-CSRFToken": token}
 
 
 def test_limits_of_one_name_count_together_and_others_apart(rules: Any) -> None:
@@ -476,6 +480,29 @@ def test_a_body_that_is_no_call_is_logged_without_arguments(log: Any, body: byte
     response = Client().post(f"{RPC}/echo", body, content_type=JSON)
     assert read().status == response.status_code
     assert read().arguments is None
+
+
+def test_in_djangos_own_setting_it_sees_what_is_refused_earlier(
+    ask: Ask, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.MIDDLEWARE = ["kontract.middleware.request_log", "kontract.middleware.rate_limit"]
+    caplog.set_level(logging.INFO, logger="kontract.request")
+    ask(f"{RPC}/absent", {})
+    ask(f"{RPC}/read_user?kwargs={quote(json.dumps({'user_id': SECRET}))}")
+    records: list[Any] = [record for record in caplog.records if record.name == "kontract.request"]
+    absent, read = records
+    assert (absent.status, absent.code, absent.route) == (404, "procedure_not_found", "kontract:call")
+    assert (read.status, read.query) == (200, {})
+    assert SECRET not in read.getMessage()
+
+
+@pytest.mark.more_privilege
+@pytest.mark.parametrize("path", [f"{RPC}/who_am_i", f"{RPC}/who_am_i_async", "/me", "/me_async"])
+def test_the_log_names_who_was_signed_in(ask: Ask, log: Any, signed_in: Any, settings: Any, path: str) -> None:
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, FILTERS]
+    read = log()
+    ask(path, {} if path.startswith(RPC) else None, headers=sign_in(signed_in))
+    assert (read().status, read().owner) == (200, str(signed_in.pk))
 
 
 @pytest.mark.parametrize("path", ["/no%0AGET /forged 200", "/no%1b[31m", "/no%E2%80%AE", "/no" + "x" * 100_000])

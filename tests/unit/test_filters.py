@@ -157,6 +157,14 @@ def test_the_decorator_refuses_what_matches_nothing(criteria: Any) -> None:
         mwfilter(**criteria)
 
 
+@pytest.mark.parametrize(
+    "settings", [{"MIDDLEWARE": "app.mw"}, {"TRUSTED_PROXIES": 1.5}, {"TRUSTED_PROXIES": -1}, {"TRUSTED_PROXIES": True}]
+)
+def test_settings_of_the_wrong_type_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(settings))):
+        parse_settings(settings)
+
+
 @override_settings(KONTRACT={"MIDDLEWARE": "app.mw"})
 def test_settings_that_are_wrong_have_a_check_of_their_own() -> None:
     assert check_middleware() == []
