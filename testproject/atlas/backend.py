@@ -1,9 +1,10 @@
 """What clients may call.  Start reading here: this file and the list of tables in the settings are the whole backend.
 
 Each function under ``@backend`` is one call and one transaction.  Its annotations say what it takes and gives; what
-does not fit never reaches it.
+does not fit never reaches it; ``perm`` says whether it may read, write or delete.
 """
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, NotRequired
 
@@ -11,7 +12,7 @@ from pydantic import AwareDatetime, Field
 from typing_extensions import TypedDict
 
 import kontract
-from kontract import backend, env
+from kontract import backend, env, perms
 
 TABLES = ("countries", "subdivisions", "languages", "currencies", "scripts")
 
@@ -56,25 +57,25 @@ class State(TypedDict):
     country: Country
 
 
-@backend
+@backend(perm=perms.R__)
 def list_countries(limit: Limit = 10, offset: Offset = 0) -> list[Country]:
     """List the countries by name."""
     return list(env.storage.countries.query().order_by("name").limit(limit, offset))
 
 
-@backend
+@backend(perm=perms.R__)
 def get_country(code: Code) -> Country:
     """Return one country; 404 where there is none."""
     return env.storage.countries[code]  # type: ignore[return-value]
 
 
-@backend
+@backend(perm=perms.R__)
 def list_subdivisions(country: Code, limit: Limit = 100) -> list[Subdivision]:
     """List the provinces, states or whatever a country is divided into."""
     return list(env.storage.subdivisions.query(country=country).order_by("name").limit(limit))
 
 
-@backend
+@backend(perm=perms.R__)
 def search(text: Name, limit: Limit = 10) -> list[Hit]:
     """Find the text in the names of all tables."""
     return [
@@ -84,19 +85,19 @@ def search(text: Name, limit: Limit = 10) -> list[Hit]:
     ][:limit]
 
 
-@backend
+@backend(perm=perms.RW_)
 def rename_country(code: Code, name: Name) -> Country:
     """Give a country another name."""
     return env.storage.countries.update(code, {"name": name})  # type: ignore[return-value]
 
 
-@backend
+@backend(perm=perms.RW_)
 def set_note(code: Code, note: Annotated[str, Field(max_length=2000)]) -> Country:
     """Attach a note to a country."""
     return env.storage.countries.update(code, {"note": note})  # type: ignore[return-value]
 
 
-@backend
+@backend(perm=perms.R__)
 def country_history(code: Code) -> list[State]:
     """List what a country has been, newest first, and which transactions made it so."""
     return [
@@ -105,7 +106,7 @@ def country_history(code: Code) -> list[State]:
     ]
 
 
-@backend
+@backend(perm=perms.R__)
 def country_as_of(code: Code, moment: int | AwareDatetime) -> Country:
     """Return a country as it was right after a transaction, or at a point in time."""
     return env.storage.countries.as_of(moment)[code]  # type: ignore[return-value]
@@ -117,7 +118,15 @@ def undo(txid: int) -> None:
     kontract.undo(txid)
 
 
-@backend
+@backend(perm=perms.R__)
+def export_names() -> Iterator[Hit]:
+    """Send everything there is, line by line."""
+    for table in TABLES:
+        for found in env.storage[table].query().iterator():
+            yield Hit(table=table, code=found["code"], name=found["name"])
+
+
+@backend(perm=perms.R__)
 async def count_documents() -> dict[str, int]:
     """Count what is in each table."""
     return {table: await env.storage[table].acount() for table in TABLES}

@@ -15,16 +15,15 @@ class Example:
     title: str
     procedure: str
     kwargs: dict[str, Any]
+    headers: tuple[str, ...] = ()
     shows_headers: bool = False
 
     def curl(self, root: str) -> str:
         """Return the command line; ``root`` is the URL of the demo's page, which ends in a slash."""
         options = "-iw" if self.shows_headers else "-w"  # after the response, write the newline that JSON lacks
+        headers = "".join(f"-H {shlex.quote(header)} " for header in ("Content-Type: application/json", *self.headers))
         body = shlex.quote(json.dumps({"kwargs": self.kwargs}, ensure_ascii=False))
-        return (
-            f"curl {options} '\\n' {root}kontract/rpc/{self.procedure} \\\n"
-            f"  -H 'Content-Type: application/json' -d {body}"
-        )
+        return f"curl {options} '\\n' {root}kontract/rpc/{self.procedure} \\\n  {headers}-d {body}"
 
 
 def get_examples() -> list[Example]:
@@ -33,6 +32,12 @@ def get_examples() -> list[Example]:
     return [
         Example(title="List countries", procedure="list_countries", kwargs={"limit": 3}),
         Example(title="Search in all tables", procedure="search", kwargs={"text": "swa", "limit": 5}),
+        Example(
+            title="Try a change, and see what it would do, without making it",
+            procedure="rename_country",
+            kwargs={"code": "NZ", "name": "Aotearoa"},
+            headers=("Kontract-Dry-Run: 1",),
+        ),
         Example(
             title="Change a country; the header Kontract-Txid is the txid of this change",
             procedure="set_note",

@@ -41,9 +41,12 @@ def commands(loaded: Demo, port: int) -> Iterator[list[str]]:
 
 
 def test_every_printed_command_works(commands: list[str], port: int) -> None:
-    listed, found, changed, history, past, undone, back, refused = map(paste, commands)
+    listed, found, tried, changed, history, past, undone, back, refused = map(paste, commands)
     assert [country["name"] for country in listed[1]["result"]] == ["Afghanistan", "Albania", "Algeria"]
     assert {"table": "countries", "code": "SZ", "name": "Eswatini"} in found[1]["result"]
+    (change,) = tried[1]["changes"]
+    assert (change["op"], change["before"]["name"], change["after"]["name"]) == ("update", "New Zealand", "Aotearoa")
+    assert changed[1]["result"]["name"] == "New Zealand"
     assert changed[1]["result"]["note"] == "Kia ora!"
     assert [state["country"]["name"] for state in history[1]["result"]] == ["Eswatini", "Swaziland"]
     assert history[1]["result"][0]["changed_by"] == "ISO 3166-1, update of 2018"
@@ -68,7 +71,7 @@ def check_page(port: int) -> None:
         page = response.read().decode()
     assert "<b>country_as_of</b>(code, moment)" in page
     assert "Reverse everything that a transaction wrote" in page
-    assert page.count("<pre>curl -") == 8
+    assert page.count("<pre>curl -") == 9
 
 
 def test_a_second_run_loads_nothing_and_leaves_a_port_that_is_taken(loaded: Demo) -> None:
