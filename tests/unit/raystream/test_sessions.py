@@ -396,6 +396,17 @@ def test_a_client_knows_when_to_resume_and_when_to_start() -> None:
     assert client.next_step(3) is Step.REQUEST
 
 
+def test_a_busy_client_resumes_before_its_hour_is_over() -> None:
+    client = connect(Gateway(), now=0)
+    steps = {}
+    for now in range(0, 3700, 100):
+        steps[now] = client.next_step(now)
+        client.request(POST, b"", now)
+    del steps[0]
+    assert {now for now, step in steps.items() if step is Step.RESUME} == set(range(2700, 3600, 100))
+    assert {now for now, step in steps.items() if step is Step.START} == {3600}
+
+
 def test_a_client_is_neither_copied_nor_stored() -> None:
     client = connect(Gateway())
     for act in (pickle.dumps, copy.copy, copy.deepcopy):
