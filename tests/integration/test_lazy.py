@@ -69,9 +69,10 @@ FILES = {
 MODULES = ["library.backend", "shop.backend", "shop.prices"]
 PREAMBLE = """
 import sys, json
+from pathlib import Path
 import django
 django.setup()
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
 from django.test import Client
 from kontract.exceptions import ConfigurationError
@@ -221,7 +222,6 @@ def test_a_broken_module_is_a_problem_of_its_own_procedures(lazy: Project) -> No
     lazy.write("shop/repaired.txt", FILES["shop/prices.py"])
     done = lazy.run(
         """
-        from pathlib import Path
         answers = [call("price", "bolt"), call("later"), call("borrow", "Emma"), call("price", "bolt")]
         Path("shop/repaired.txt").rename("shop/prices.py")
         return [*answers, call("price", "bolt"), call("later")]
@@ -242,7 +242,7 @@ def test_a_broken_module_is_a_problem_of_its_own_procedures(lazy: Project) -> No
 
 
 def test_a_manifest_that_is_missing_is_found_by_the_check_and_can_be_written(project: Project) -> None:
-    answer, message, modules, names = project.ask(
+    answer, message, modules, borrowed = project.ask(
         """
         answer = call("borrow", "Emma")
         try:
@@ -250,15 +250,16 @@ def test_a_manifest_that_is_missing_is_found_by_the_check_and_can_be_written(pro
         except SystemCheckError as error:
             message = str(error)
         modules = imported()
-        render_routes()
-        return answer, message, modules, [route.name for route in registry.routes()]
+        call_command("kontract_compile", routes=Path("absent.json"), stdout=sys.stderr)
+        return answer, message, modules, call("borrow", "Emma")
         """,
         ROUTES="absent.json",
     )
     assert (answer[0], answer[1]["code"], modules) == (500, "configuration_error", [])
     assert "(kontract.E020)" in message
     assert "cannot be read: No such file or directory. Write it with: manage.py kontract_compile --routes" in message
-    assert names == ["borrow", "later", "list_articles", "price", "wrong"]
+    assert borrowed == [200, {"result": "Emma until Friday"}]
+    assert project.ask("return imported(), len(registry)", ROUTES="absent.json") == [[], 5]
 
 
 def test_a_manifest_that_is_out_of_date_hides_nothing_silently(lazy: Project) -> None:
@@ -275,8 +276,19 @@ def test_a_manifest_that_is_out_of_date_hides_nothing_silently(lazy: Project) ->
         def new() -> None: ...
         """,
     )
-    done = lazy.run('return call("borrow", "Emma"), call("new")', ROUTES="routes.json")
-    borrow, new = json.loads(done.stdout)
+    done = lazy.run(
+        """
+        borrow, new = call("borrow", "Emma"), call("new")
+        try:
+            call_command("kontract_compile", routes=Path("routes.json"), check=True, stdout=sys.stderr)
+        except CommandError as error:
+            return borrow, new, str(error)
+        """,
+        ROUTES="routes.json",
+    )
+    borrow, new, difference = json.loads(done.stdout)
+    assert difference.startswith("Generated files are not up to date")
+    assert '+  "new": {"module": "library.backend"' in done.stderr
     assert (borrow[1]["code"], new[1]["code"]) == ("configuration_error", "procedure_not_found")
     assert "perm was 'RWX' and is 'R__'. Write the manifest of routes anew" in done.stderr
     assert "Clients cannot call library.backend.new" in done.stderr

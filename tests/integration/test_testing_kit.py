@@ -214,6 +214,19 @@ def test_a_stream_can_be_left_early() -> None:
     assert next(CallClient().stream("zoo_count", to=1)) == 0
 
 
+def test_an_asynchronous_stream_can_be_left_early() -> None:
+    async def leave() -> list[Any]:
+        parade = AsyncCallClient().stream("zoo_parade", names=["Rex", "Bello"])
+        async for dog in parade:
+            await parade.aclose()
+            return [dog["name"]]
+        return []
+
+    assert async_to_sync(leave)() == ["Rex"]
+    with pytest.raises(CallFailed, match=r"zoo_parade failed with .* needs_asgi"):
+        next(CallClient().stream("zoo_parade", names=[]))
+
+
 def test_a_stream_that_breaks_off_is_no_whole_one() -> None:
     reader = StreamReader("count")
     assert list(reader.feed(b'{"item":1}\n{"it')) == [1]
