@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from kontract.codegen.schemas import Schema, find_references
+from kontract.codegen.schemas import Schema, find_reachable
 from kontract.codegen.typescript.reading import (
     find_conversion,
     find_members,
@@ -31,12 +31,7 @@ class Codecs:
 
     def render_all(self, answers: Iterable[Schema]) -> list[str]:
         """Return the statements that define the codecs which those of ``answers`` refer to."""
-        waiting = [name for schema in answers for name in find_references(schema)]
-        used: set[str] = set()
-        while waiting:
-            if (name := waiting.pop()) in self._needed - used:
-                used.add(name)
-                waiting += find_references(self._definitions[name])
+        used = find_reachable(answers, self._definitions) & self._needed
         return [self._define(name) for name in sorted(used)]
 
     def _define(self, name: str) -> str:
@@ -68,13 +63,17 @@ class Codecs:
         return f"{{ tuple: [{', '.join(codec or 'undefined' for codec in head)}]{rest} }}"
 
     def _render_object(self, schema: Schema) -> str | None:
-        rendered = [(name, self.render(own)) for name, own, _ in list_properties(schema)]
-        fields = ", ".join(f"{_render_key(name)}: {codec}" for name, codec in rendered if codec is not None)
+        fields = {name: self.render(own) for name, own, _ in list_properties(schema)}
         further = find_rest(schema)
         rest = None if further is None else self.render(further)
-        if not fields:
-            return rest if rest in (None, _ANYTHING) else f"{{ fields: {{}}, rest: {rest} }}"
-        return f"{{ fields: {{ {fields} }}{'' if rest is None else f', rest: {rest}'} }}"
+        if not any([*fields.values(), rest]):
+            return None
+        if rest == _ANYTHING and not fields:
+            return rest
+        # Where other properties are converted, those that are not have to be told from them.
+        told = {name: codec or "undefined" for name, codec in fields.items() if codec or rest}
+        own = ", ".join(f"{_render_key(name)}: {codec}" for name, codec in told.items())
+        return f"{{ fields: {{{f' {own} ' if own else ''}}}{'' if rest is None else f', rest: {rest}'} }}"
 
     def _flatten(self, members: Iterable[Schema]) -> list[Schema]:
         """Return the members of a union but null, with those of the unions that it refers to."""

@@ -25,7 +25,7 @@ export type $Codec =
   | (() => $Codec)
   | { readonly list: $Codec }
   | { readonly tuple: readonly ($Codec | undefined)[]; readonly rest?: $Codec }
-  | { readonly fields: { readonly [name: string]: $Codec }; readonly rest?: $Codec }
+  | { readonly fields: { readonly [name: string]: $Codec | undefined }; readonly rest?: $Codec }
   | { readonly union: readonly $Branch[] };
 
 /** One type of a union: what its values look like, and how they are converted. */
