@@ -137,9 +137,10 @@ def test_another_salt_is_another_key() -> None:
     assert make()[0].whole(OK, b"")[PREFIX_BYTES:] != make(salt=b"\1" * 32)[0].whole(OK, b"")[PREFIX_BYTES:]
 
 
-def test_a_chunk_larger_than_agreed_is_refused() -> None:
-    sealer, _ = make(chunk=2048)
-    opener = Opener(SECRETS, 7, chunk=CHUNK, framing=Lengths)
+@each_framing
+def test_a_chunk_larger_than_agreed_is_refused(framing: type[Framing]) -> None:
+    sealer, _ = make(framing, chunk=2048)
+    opener = Opener(SECRETS, 7, chunk=CHUNK, framing=framing)
     with pytest.raises(NotAuthenticError):
         opener.feed(sealer.whole(OK, bytes(1500)))
 
