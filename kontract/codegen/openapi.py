@@ -72,6 +72,11 @@ def _describe_call(entry: ProcedureEntry, *, is_get: bool = False) -> dict[str, 
     return described
 
 
+# As Python writes them: a time of day needs no offset, and a duration may be negative, unlike those of RFC 3339.
+_FORMATS = {
+    "duration": {"format": "iso-duration", "pattern": r"^[-+]?P([0-9]+D)?(T([0-9]+H)?([0-9]+M)?([0-9.]+S)?)?$"},
+    "time": {"format": "time-local"},
+}
 _SIGNED_IN: dict[str, list[str]] = {name: [] for name in SECURITY}
 
 
@@ -103,9 +108,10 @@ def _describe_batch(manifest: Manifest) -> dict[str, Any]:
 
 
 def _point(schema: Any) -> Any:
-    """Return a document whose references lead to where OpenAPI keeps named types."""
+    """Return a document whose references lead to where OpenAPI keeps named types, and whose formats hold."""
     if isinstance(schema, dict):
-        return {key: _point(value) for key, value in schema.items()}
+        pointed = {key: _point(value) for key, value in schema.items()}
+        return pointed | _FORMATS.get(str(schema.get("format")), {})
     if isinstance(schema, list):
         return [_point(item) for item in schema]
     if isinstance(schema, str) and schema.startswith(PREFIX):

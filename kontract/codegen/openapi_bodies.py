@@ -45,7 +45,7 @@ def _write_envelope(entry: ProcedureEntry) -> Schema:
     if not entry.uploads and all(name in entry.positional for name in required):
         items = [schemas[name] for name in entry.positional]
         properties["args"] = {"type": "array", "maxItems": len(items), "minItems": len(required)}
-        properties["args"] |= {"prefixItems": items} if items else {}
+        properties["args"] |= {"prefixItems": items, "items": False} if items else {}
     least = {"minProperties": 1} if required else {}
     return {"type": "object", "properties": properties, "additionalProperties": False, "maxProperties": 1, **least}
 

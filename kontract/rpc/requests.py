@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest, UnreadablePostError
+from django.http.multipartparser import MultiPartParserError
 
 from kontract.conf import get_settings
 from kontract.exceptions import (
@@ -29,16 +30,22 @@ def check_request(request: HttpRequest, procedure: Procedure[..., Any]) -> None:
     Asking for a content type is also a defence: a page of another site cannot send JSON without the browser asking
     first, and nothing of a body that is too large is read.
     """
+    allowed = _list_methods(procedure)
+    if request.method not in allowed:
+        raise MethodNotAllowedError(
+            f"{procedure.name} is called with {' or '.join(allowed)}, not with {request.method}.", allowed
+        )
     if is_get(request):
-        if not procedure.is_read_only or procedure.is_stream or get_codec(procedure).uploads:
-            raise MethodNotAllowedError(f"{procedure.name} is called with POST, not with {request.method}.", ["POST"])
         return
-    if request.method != "POST":
-        raise MethodNotAllowedError(f"A procedure is called with POST, not with {request.method}.", ["POST"])
     if request.content_type == _MULTIPART:
         _check_multipart(request, procedure)
     else:
         check_json(request)
+
+
+def _list_methods(procedure: Procedure[..., Any]) -> list[str]:
+    has_get = procedure.is_read_only and not procedure.is_stream and not get_codec(procedure).uploads
+    return ["GET", "HEAD", "POST"] if has_get else ["POST"]
 
 
 def check_json(request: HttpRequest) -> None:
@@ -81,6 +88,8 @@ def _read_form(request: HttpRequest) -> Arguments:
         fields, files = request.POST, request.FILES
     except (UnreadablePostError, OSError) as error:
         raise InvalidRequestError("The body could not be read to its end.") from error
+    except MultiPartParserError as error:
+        raise InvalidRequestError(f"The body is no multipart/form-data: {error}") from error
     if fields.keys() - {"kwargs"} or len(fields.getlist("kwargs")) > 1:
         raise InvalidRequestError('Send all arguments but the files in one part named "kwargs", as a JSON object.')
     return parse_kwargs(fields.get("kwargs", ""), {name: files.getlist(name) for name in files})

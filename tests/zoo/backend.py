@@ -136,7 +136,7 @@ def zoo_tree(root: Node) -> int:
 
 
 @backend(egroup="zoo.types", perm=perms.R__)
-def zoo_pages(names: list[str]) -> Page[Keeper]:
+def zoo_pages(names: list[Annotated[str, Field(min_length=1, max_length=50)]]) -> Page[Keeper]:
     """Return a page of keepers."""
     return Page[Keeper](items=[{"name": name, "born": date(2000, 1, 1)} for name in names], total=len(names))
 

@@ -28,6 +28,6 @@ def _serve(report: Report) -> None:
     listener.bind(("127.0.0.1", 0))
     listener.listen(128)  # connections wait until the server takes them
     report(listener.getsockname()[1])
-    with override_settings(ROOT_URLCONF="tests.zoo.urls", ALLOWED_HOSTS=["127.0.0.1"]):
+    with override_settings(ALLOWED_HOSTS=["127.0.0.1"]):
         config = uvicorn.Config(get_asgi_application(), lifespan="off", log_level="warning")
         uvicorn.Server(config).run([listener])
