@@ -197,6 +197,7 @@ test("503 is tried again after the time that the server asks for, within the tim
 
 test("timeout and cancellation are told apart, and reach the server", async () => {
   const slow = { client: randomUUID(), seconds: 20 };
+  assert.equal(await api.labSlow({ ...slow, seconds: 0 }, { timeout: Infinity }), "awake");
   await assert.rejects(api.labSlow(slow, { timeout: 100 }), {
     name: "KontractTimeoutError",
     code: "timeout",
@@ -283,6 +284,9 @@ test("files go up and come down", async () => {
   assert.equal(download.contentType, "application/octet-stream");
   assert.equal((await download.bytes())[255], 255);
   assert.equal((await (await api.zooDownload({ size: 10 })).blob()).size, 10);
+  const unwanted = await api.zooDownload({ size: 1_000_000 });
+  unwanted.cancel();
+  await assert.rejects(unwanted.bytes(), api.KontractAbortError);
   const reader = (await api.zooDownload({ size: 10 })).stream.getReader();
   assert.equal((await reader.read()).value?.length, 10);
   await assert.rejects(api.zooDownload({ size: -1 }), { code: "invalid_arguments" });

@@ -24,6 +24,8 @@ export async function use(): Promise<void> {
   await api.zooPut({ cage: 1, pet: { kind: "cat", name: "Tom" } }, { asOf: 5 });
   // @ts-expect-error: a call that only reads needs no idempotency key
   await api.zooNothing({}, { idempotencyKey: "a" });
+  // @ts-expect-error: a call that only reads needs no trial
+  await api.dryRun(api.zooTree, { root: { value: 1 } });
   // @ts-expect-error: a stream is no promise
   await api.batch((b) => [api.zooCount({ to: 1 }, b)]);
   // @ts-expect-error: files do not go into a batch

@@ -20,7 +20,7 @@ interface $Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-/** C that wait to be sent together. */
+/** Calls that wait to be sent together. */
 export class KontractBatch {
   readonly #client: $Client;
   readonly #waiting: $Waiting[] = [];

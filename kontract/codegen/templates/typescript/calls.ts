@@ -4,7 +4,7 @@ import type { KontractBatch } from "./batches.ts";
 import { $defaultClient, $locate, type $Client } from "./client.ts";
 import type { $Declared } from "./errors.ts";
 import { $parseJson, $randomText, $writeJson, type $Parsed } from "./json.ts";
-import { $overNetwork, $send, $unexpected, type CallOptions, type $Outgoing } from "./sending.ts";
+import { $isObject, $overNetwork, $send, $unexpected, type CallOptions, type $Outgoing } from "./sending.ts";
 import { $decode, type $Codec } from "./values.ts";
 import { $Watch } from "./watch.ts";
 
@@ -13,6 +13,7 @@ export interface ReadOptions extends CallOptions {
   /** Answers as the data were: a txid, a moment (as a Date or RFC 3339 text). */
   asOf?: number | bigint | Date | string | undefined;
   batch?: KontractBatch | undefined;
+  idempotencyKey?: undefined;
 }
 
 /** Options of a call that may write. */
@@ -38,7 +39,8 @@ export interface $Procedure {
 }
 
 /** What the generated functions may be given, by callers and by this module. */
-export interface $AnyOptions extends ReadOptions, WriteOptions {
+export interface $AnyOptions extends WriteOptions {
+  asOf?: ReadOptions["asOf"];
   client?: $Client;
   isDryRun?: true;
 }
@@ -53,9 +55,9 @@ async function $call<T>(procedure: $Procedure, args: object, options: $AnyOption
   return $watched(outgoing, (watch) =>
     $send(outgoing, watch, async (response) => {
       const { value, isWide } = await $readJson(response);
-      const answer = (value ?? { result: null }) as { result: unknown; changes?: unknown };
-      const result = $decode(procedure.result, answer.result, isWide);
-      return (options.isDryRun ? { ...answer, result } : result) as T;
+      if (!$isObject(value) || !("result" in value)) throw $unexpected(response);
+      const result = $decode(procedure.result, value["result"], isWide);
+      return (options.isDryRun ? { ...value, result } : result) as T;
     }),
   );
 }
@@ -70,10 +72,10 @@ export async function $watched<T>(outgoing: $Outgoing, run: (watch: $Watch) => P
   }
 }
 
-/** Returns what a good response says; it says nothing where its status promises no content. */
+/** Returns what a good response says: null as the result where its status promises no content. */
 export async function $readJson(response: Response): Promise<$Parsed> {
   const text = await $overNetwork(response.text());
-  if (text === "") return { value: null, isWide: false };
+  if (text === "") return { value: { result: null }, isWide: false };
   if (!response.headers.get("Content-Type")?.startsWith($JSON_TYPE)) throw $unexpected(response);
   return $parseJson(text);
 }
@@ -92,8 +94,9 @@ export function $prepare(procedure: $Procedure, args: object, options: $AnyOptio
   if (procedure.files !== undefined)
     return { ...outgoing, url, method: "POST", body: $makeForm(procedure.files, args) };
   if (procedure.hasGet && client.useGet) {
-    const long = new URL(`${url.href}?kwargs=${encodeURIComponent($writeJson(args))}`);
-    if (long.href.length <= $LONGEST_URL) return { ...outgoing, url: long, method: "GET" };
+    const kwargs = $writeJson(args);
+    const whole = kwargs === "{}" ? url : new URL(`${url.href}?kwargs=${encodeURIComponent(kwargs)}`);
+    if (whole.href.length <= $LONGEST_URL) return { ...outgoing, url: whole, method: "GET" };
   }
   return {
     ...outgoing,

@@ -83,5 +83,5 @@ function $readCsrfToken(client: $Client, url: URL): string | undefined {
   if (url.origin !== location?.origin) return undefined;
   const start = `${client.csrfCookie}=`;
   const cookie = document?.cookie.split("; ").find((one) => one.startsWith(start));
-  return cookie === undefined ? undefined : decodeURIComponent(cookie.slice(start.length));
+  return cookie?.slice(start.length);
 }

@@ -47,6 +47,12 @@ export class KontractDownload {
     return this.#read(this.#response.text());
   }
 
+  /** Ends the transfer. */
+  cancel(): void {
+    this.#watch.cancel();
+    this.#watch.stop();
+  }
+
   async #read<T>(content: Promise<T>): Promise<T> {
     try {
       return await $overNetwork(content);

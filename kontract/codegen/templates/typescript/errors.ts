@@ -85,6 +85,7 @@ export function $makeProblem(
   retryAfter?: number,
 ): KontractProblem {
   const type = Object.hasOwn(declared, problem.code) ? declared[problem.code] : undefined;
-  if (type === undefined) return new KontractProblem(problem, retryAfter);
-  return new type($decode(type.codec, problem, false) as never, retryAfter);
+  const seconds = retryAfter ?? (typeof problem["retry_after"] === "number" ? problem["retry_after"] : undefined);
+  if (type === undefined) return new KontractProblem(problem, seconds);
+  return new type($decode(type.codec, problem, false) as never, seconds);
 }

@@ -28,7 +28,7 @@ export interface CallOptions {
   timeout?: number | undefined;
   retries?: number | undefined;
   headers?: $HeadersLike;
-  /** Is told of the response that the call ends with, failures included. */
+  /** Is told of each response, failures included. */
   onResponse?: ((response: KontractResponse) => void) | undefined;
 }
 
@@ -103,10 +103,14 @@ function $describe({ status, headers }: Response): KontractResponse {
 
 async function $readFailure(response: Response, declared: $Declared | undefined): Promise<KontractError> {
   const text = await $overNetwork(response.text());
-  if (response.headers.get("Content-Type")?.startsWith("application/problem+json")) {
-    return $makeProblem($parseJson(text).value as KontractProblemDocument, declared, $readRetryAfter(response));
-  }
-  return $unexpected(response);
+  const isProblem = response.headers.get("Content-Type")?.startsWith("application/problem+json");
+  const problem = isProblem ? $parseJson(text).value : undefined;
+  if (!$isObject(problem) || typeof problem["code"] !== "string") return $unexpected(response);
+  return $makeProblem(problem as KontractProblemDocument, declared, $readRetryAfter(response));
+}
+
+export function $isObject(value: unknown): value is { readonly [name: string]: unknown } {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 export function $unexpected(response: Response): KontractProtocolError {

@@ -3,7 +3,7 @@
 import { $prepare, type $AnyOptions, type $Procedure } from "./calls.ts";
 import { KontractProtocolError, $makeProblem, type KontractProblemDocument } from "./errors.ts";
 import { $parseJson } from "./json.ts";
-import { $overNetwork, $send, $unexpected, type CallOptions } from "./sending.ts";
+import { $isObject, $overNetwork, $send, $unexpected, type CallOptions } from "./sending.ts";
 import { $decode } from "./values.ts";
 import { $Watch } from "./watch.ts";
 
@@ -14,8 +14,6 @@ export interface StreamOptions extends CallOptions {
 }
 
 const $JSON_LINES = "application/jsonl";
-
-type $Line = { readonly item: unknown } | { readonly problem: KontractProblemDocument } | { readonly done: true };
 
 /** Calls when the first item is wanted; whoever leaves the loop early ends the call. @internal */
 export async function* __kontract_stream<T>(
@@ -33,10 +31,10 @@ export async function* __kontract_stream<T>(
       throw $unexpected(response);
     for await (const text of $readLines(response.body)) {
       const { value, isWide } = $parseJson(text);
-      const line = value as $Line;
-      if ("done" in line) return;
-      if ("problem" in line) throw $makeProblem(line.problem, procedure.errors);
-      yield $decode(procedure.result, line.item, isWide) as T;
+      if (!$isObject(value)) throw $unexpected(response);
+      if ("done" in value) return;
+      if ("problem" in value) throw $makeProblem(value["problem"] as KontractProblemDocument, procedure.errors);
+      yield $decode(procedure.result, value["item"], isWide) as T;
     }
     throw new KontractProtocolError("The stream broke off before its end.", "truncated_stream", {
       status: response.status,

@@ -9,6 +9,8 @@ import {
 } from "./errors.ts";
 import { $Mismatch } from "./values.ts";
 
+const $LONGEST_TIMER = 2 ** 31 - 1; // setTimeout() takes a longer time for none
+
 /** Ends a call at the caller's signal or at its deadline, and knows which of them it was. */
 export class $Watch {
   readonly #controller = new AbortController();
@@ -21,8 +23,9 @@ export class $Watch {
   constructor(caller: AbortSignal | undefined, timeout: number) {
     this.#caller = caller;
     this.#timeout = timeout;
-    this.#end = timeout > 0 ? Date.now() + timeout : Infinity;
-    this.#timer = timeout > 0 ? setTimeout(this.#beLate, timeout) : undefined;
+    const isTimed = timeout > 0 && timeout <= $LONGEST_TIMER;
+    this.#end = isTimed ? Date.now() + timeout : Infinity;
+    this.#timer = isTimed ? setTimeout(this.#beLate, timeout) : undefined;
     if (caller?.aborted) this.cancel();
     caller?.addEventListener("abort", this.cancel);
   }
