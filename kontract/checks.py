@@ -12,6 +12,7 @@ from kontract.exceptions import ConfigurationError, InvalidNameError
 from kontract.middleware.checks import check_rules
 from kontract.mvcc.connections import get_alias
 from kontract.orm.checks import check_all, check_table_names
+from kontract.orm.permission_checks import check_permissions
 from kontract.rpc.codec import get_codec
 from kontract.rpc.registry import registry
 from kontract.tables.catalog import check_name
@@ -80,4 +81,5 @@ def check_models(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) 
         return []
     configs = apps.get_app_configs() if app_configs is None else app_configs
     models = [model for config in configs for model in config.get_models()]
-    return [*check_all(models), *check_table_names(apps.get_models(include_auto_created=True))]
+    with_intermediaries = apps.get_models(include_auto_created=True)
+    return [*check_all(models), *check_permissions(models), *check_table_names(with_intermediaries)]

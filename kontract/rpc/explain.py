@@ -71,9 +71,7 @@ def _describe_access(procedure: Guarded, call: CallContext) -> str:
 
 def _describe_owner(owner: str) -> str:
     if not owner:
-        return (
-            "owner: the table is owner-scoped, and nobody has signed in: nothing is seen, writes are refused with 401"
-        )
+        return "owner: the table is owner-scoped, and the caller is nobody: sees nothing, and has to sign in to write"
     return f"owner: the table is owner-scoped: the call sees and writes documents of {owner!r} alone"
 
 

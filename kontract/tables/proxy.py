@@ -267,7 +267,8 @@ class TableProxy:
 
     def _alone(self, write: Callable[[], Document]) -> Document:
         """Return what is written in a transaction of its own."""
-        document, document.txid = self._in_transaction(write)
+        document, txid = self._in_transaction(write)
+        document.txid = txid
         return document
 
     def _permitted(self, documents: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
