@@ -71,6 +71,7 @@ class Settings:
     MIDDLEWARE: Sequence[Any] = ()  # around calls and views, each with its filter; see kontract.rpc.filters
     TRUSTED_PROXIES: int = 0  # proxies of ours in front, each of which appends to X-Forwarded-For
     ROUTES: str | PathLike[str] | None = None  # the manifest of routes; None: import every backend.py at start-up
+    OPENAPI: bool = True  # serve the OpenAPI document, which tells everybody the names of all procedures
     RELEASE: str = ""  # names what is deployed: another one makes clients' copies of results stale
 
 
@@ -137,6 +138,8 @@ def _validate(settings: Settings) -> None:
             raise ConfigurationError(f'KONTRACT["{key}"] is {value!r}; it must be one of {", ".join(allowed)}.')
     if settings.PREPARED_STATEMENTS not in (None, True, False):
         raise ConfigurationError('KONTRACT["PREPARED_STATEMENTS"] must be True, False or None.')
+    if not isinstance(settings.OPENAPI, bool):
+        raise ConfigurationError(f'KONTRACT["OPENAPI"] is {settings.OPENAPI!r}; it must be True or False.')
     if not isinstance(settings.RELEASE, str):
         raise ConfigurationError(f'KONTRACT["RELEASE"] is {settings.RELEASE!r}; it must be a string.')
     if not isinstance(settings.MIDDLEWARE, (list, tuple)):
@@ -149,7 +152,7 @@ def _validate(settings: Settings) -> None:
         raise ConfigurationError(
             f'KONTRACT["ROUTES"] is {settings.ROUTES!r}; it must be an absolute path, such as BASE_DIR / "routes.json".'
         )
-    skipped = {"TABLES", "PREPARED_STATEMENTS", "ROUTES", "MIDDLEWARE", "RELEASE", *choices}
+    skipped = {"TABLES", "PREPARED_STATEMENTS", "ROUTES", "MIDDLEWARE", "OPENAPI", "RELEASE", *choices}
     for key in (f.name for f in fields(Settings) if f.name not in skipped):
         value = getattr(settings, key)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
