@@ -13,7 +13,10 @@ import pytest
 from django.db import connections
 
 import kontract
+from kontract.codegen import typescript
 from tests.acceptance.conftest import find_free_port, wait_for
+from tests.docs import blocks
+from tests.typescript.shop import describe_shop
 from tests.typescript.toolchain import HERE, compile_project, find_node, find_program, run
 
 ROOT = Path(__file__).parents[2]
@@ -79,6 +82,19 @@ def test_compilers_and_environments(built: Path, tmp_path: Path) -> None:
     compile_project(tmp_path, "--lib", "ES2022,WebWorker")
     compile_project(tmp_path, "--lib", "ES2022", "--module", "NodeNext", "--moduleResolution", "NodeNext")
     compile_project(tmp_path, "--declaration", "--isolatedModules", "--skipLibCheck", compiler="typescript-5")
+
+
+def test_the_guide_compiles(built: Path, tmp_path: Path) -> None:
+    """Compile the examples of the guide against the client of the shop that it speaks of."""
+    source = tmp_path / "src"
+    source.mkdir()
+    (source / "api.ts").write_text(typescript.render(describe_shop()), encoding="utf-8")
+    examples = [block.text for block in blocks("docs/typescript.md", "typescript")]
+    assert len(examples) > 4
+    for number, text in enumerate(examples):
+        (source / f"example{number}.ts").write_text(text, encoding="utf-8")
+    (source / "globals.d.ts").write_text("declare const article: string;")
+    compile_project(tmp_path)
 
 
 def test_what_needs_no_server(built: Path) -> None:

@@ -1,15 +1,17 @@
-/** What it looks like. */
+/** What an article looks like. */
 export const Colour = { RED: "red", DARK_GREEN: "dark green" } as const;
 export type Colour = (typeof Colour)[keyof typeof Colour];
 
-/** Has a moment *\/ and more. */
-export interface Dated {
-  a: number;
-  at: Date;
-  tags: string[];
+/** An order *\/ as it was placed. */
+export interface Order {
+  id: UUID;
+  article: UUID;
+  count: number;
+  placed: Date;
+  price: Decimal;
 }
 
-const Dated$: $Codec = { fields: { at: "date" } };
+const Order$: $Codec = { fields: { placed: "date" } };
 
 export interface OutOfStockMembers {
   left: number;
@@ -23,6 +25,33 @@ export class OutOfStock extends KontractProblem<OutOfStockMembers> {
   override readonly code = "out_of_stock";
 }
 
+export interface AddPhotoArgs {
+  article: UUID;
+  photo: KontractUpload;
+}
+
+/**
+ * Show an article.
+ *
+ * @group default
+ */
+export function addPhoto(args: AddPhotoArgs, options?: FileOptions): Promise<null> {
+  return __kontract_rpc({ name: "add_photo", files: ["photo"] }, args, options);
+}
+
+export interface GetInvoiceArgs {
+  order: UUID;
+}
+
+/**
+ * Return the invoice of an order.
+ *
+ * @group default
+ */
+export function getInvoice(args: GetInvoiceArgs, options?: FileOptions): Promise<KontractDownload> {
+  return __kontract_download({ name: "get_invoice", isReadOnly: true, hasGet: true }, args, options);
+}
+
 export interface ListOrdersArgs {
   since?: ISODate | null | undefined;
   /** @default 20 */
@@ -34,11 +63,11 @@ export interface ListOrdersArgs {
  *
  * @group api-v1
  */
-export function listOrders(args?: ListOrdersArgs, options?: ReadOptions): Promise<Dated[]> {
-  return __kontract_rpc({ name: "list_orders", isReadOnly: true, hasGet: true, result: { list: () => Dated$ } }, args, options);
+export function listOrders(args?: ListOrdersArgs, options?: ReadOptions): Promise<Order[]> {
+  return __kontract_rpc({ name: "list_orders", isReadOnly: true, hasGet: true, result: { list: () => Order$ } }, args, options);
 }
 
-export interface OrderArgs {
+export interface PlaceOrderArgs {
   article: UUID;
   count: number;
   /** @default "red" */
@@ -53,8 +82,8 @@ export interface OrderArgs {
  * @group api-v1
  * @throws {@link OutOfStock} There are not enough of this article.
  */
-export function order(args: OrderArgs, options?: WriteOptions): Promise<Dated> {
-  return __kontract_rpc({ name: "order", result: () => Dated$, errors: { out_of_stock: OutOfStock } }, args, options);
+export function placeOrder(args: PlaceOrderArgs, options?: WriteOptions): Promise<Order> {
+  return __kontract_rpc({ name: "place_order", result: () => Order$, errors: { out_of_stock: OutOfStock } }, args, options);
 }
 
 /**
@@ -62,13 +91,15 @@ export function order(args: OrderArgs, options?: WriteOptions): Promise<Dated> {
  *
  * @group default
  */
-export function watchOrders(args?: { [name: string]: never }, options?: StreamOptions): AsyncGenerator<Dated, void, undefined> {
-  return __kontract_stream({ name: "watch_orders", isReadOnly: true, result: () => Dated$ }, args, options);
+export function watchOrders(args?: { [name: string]: never }, options?: StreamOptions): AsyncGenerator<Order, void, undefined> {
+  return __kontract_stream({ name: "watch_orders", isReadOnly: true, result: () => Order$ }, args, options);
 }
 
 const $functions = {
+  addPhoto,
+  getInvoice,
   listOrders,
-  order,
+  placeOrder,
   watchOrders,
 };
 

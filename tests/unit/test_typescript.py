@@ -1,7 +1,6 @@
 """The text of the TypeScript client; what becomes of it is tested with a compiler and a server."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 from typing_extensions import TypeAliasType, TypedDict
 
-from kontract import CallError, perms
+from kontract import CallError
 from kontract.codegen.manifest import Manifest, build_manifest
 from kontract.codegen.typescript import render
 from kontract.codegen.typescript.codecs import Codecs
@@ -26,6 +25,7 @@ from kontract.codegen.typescript.runtime import find_globals, list_exported, rea
 from kontract.codegen.typescript.types import Types
 from kontract.exceptions import ConfigurationError
 from kontract.rpc.procedure import Procedure
+from tests.typescript.shop import describe_shop
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "shop.ts"
 JSON = TypeAliasType("JSON", "list[JSON] | dict[str, JSON] | str | int | float | bool | None")
@@ -299,44 +299,9 @@ def test_no_text_ends_its_comment(text: str) -> None:
     assert comment.endswith(" */\n") or not comment
 
 
-@dataclass(eq=False)
-class OutOfStock(CallError):
-    """There are not enough of this article."""
-
-    code = "out_of_stock"
-    http_status = 409
-    left: int
-    again: datetime | None
-
-
-def list_orders(since: date | None = None, *, limit: Annotated[int, Field(ge=1, le=100)] = 20) -> list[Dated]:
-    """List orders, the latest first."""
-    return []
-
-
-def order(article: UUID, count: int, /, colour: Colour = Colour.RED) -> Dated:
-    """Order an article.
-
-    It is sent at once.
-    """
-    raise OutOfStock(left=count, again=None)
-
-
-def watch_orders() -> Iterator[Dated]:
-    """Yield orders as they come."""
-    yield Dated(a=1, at=datetime.min)
-
-
 def test_a_small_shop() -> None:
     """Compare the generated part, without the runtime, with the file that people have read."""
-    manifest = build_manifest(
-        [
-            Procedure(name="list_orders", function=list_orders, perm=perms.R__, egroup="api-v1"),
-            Procedure(name="order", function=order, errors=(OutOfStock,), egroup="api-v1"),
-            Procedure(name="watch_orders", function=watch_orders, perm=perms.R__),
-        ]
-    )
-    text = render(manifest).split(read_runtime())[1].lstrip()
+    text = render(describe_shop()).split(read_runtime())[1].lstrip()
     if os.environ.get("KONTRACT_REWRITE_DOCS"):
         GOLDEN.write_text(text, encoding="utf-8", newline="\n")
     assert GOLDEN.read_text(encoding="utf-8") == text, "Look at the difference, then set KONTRACT_REWRITE_DOCS=1."
