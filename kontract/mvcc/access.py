@@ -11,7 +11,7 @@ engine's own may name what the call cannot read.
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Final, Literal, Protocol
+from typing import Final, Protocol
 
 from kontract.conf import TableOptions
 from kontract.context import get_call, is_restricted
@@ -20,12 +20,11 @@ from kontract.mvcc.versions import FIRST_PTR
 from kontract.mvcc.writes import Write
 from kontract.perms import RWX, Perm, find_lacking, show
 
-Purpose = Literal["shown", "matched", "internal"]
-
 _NOTHING: Final[frozenset[str]] = frozenset()
 _VERBS: Final = {Perm.R: "read", Perm.W: "write", Perm.X: "delete"}
 
-_purpose: ContextVar[Purpose] = ContextVar("kontract_purpose", default="shown")
+_internal: ContextVar[bool] = ContextVar("kontract_internal", default=False)
+_matched: ContextVar[frozenset[str]] = ContextVar("kontract_matched", default=_NOTHING)  # names of tables
 
 
 class Ruled(Protocol):
@@ -126,32 +125,33 @@ def lacking(table: Ruled, bit: Perm) -> frozenset[str]:
 
 
 @contextmanager
-def _reading_for(purpose: Purpose) -> Iterator[None]:
-    token = _purpose.set(purpose)
+def matching(*names: str) -> Iterator[None]:
+    """Let the queries of the block, which find what is to be written in these tables, do without R of them."""
+    token = _matched.set(frozenset(names))
     try:
         yield
     finally:
-        _purpose.reset(token)
+        _matched.reset(token)
 
 
-def matching() -> Any:
-    """Return a block whose queries find what is to be written: they show nothing, and need no R of the table."""
-    return _reading_for("internal" if _purpose.get() == "internal" else "matched")
-
-
-def internally() -> Any:
-    """Return a block whose queries are the engine's own: only the scope of owners holds."""
-    return _reading_for("internal")
+@contextmanager
+def internally() -> Iterator[None]:
+    """Bind the queries of the block, which are the engine's own, by the scope of owners alone."""
+    token = _internal.set(True)
+    try:
+        yield
+    finally:
+        _internal.reset(token)
 
 
 def is_internal() -> bool:
     """Return whether what is read now is for the engine alone."""
-    return _purpose.get() == "internal"
+    return _internal.get()
 
 
 def check_shown(table: Ruled) -> None:
     """Raise ``PermissionDeniedError`` where documents are to be shown that the running call may not read."""
-    if in_call() and _purpose.get() == "shown":
+    if in_call() and not is_internal() and table.name not in _matched.get():
         check(table, Perm.R)
 
 

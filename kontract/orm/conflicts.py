@@ -18,6 +18,7 @@ from kontract.mvcc.units import collect, require_unit
 from kontract.mvcc.writes import Table, Write, encode
 from kontract.orm.inserting import Inserter
 from kontract.orm.parts import Parts
+from kontract.orm.permitted import check_named
 from kontract.orm.source import table_of
 from kontract.orm.writing import existing, merge_many
 
@@ -36,6 +37,8 @@ def insert_or_resolve(
 ) -> list[tuple[Any, ...]]:
     """Insert instances; where a document has one's key already, leave it alone or update ``update_fields`` of it."""
     model = queryset.model
+    for field in unique_fields or ():
+        check_named(field)  # which object has the values is told
     inserter = Inserter(model, fields, objs, raw=False, using=using)
     connection = inserter.connection
 

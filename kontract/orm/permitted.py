@@ -32,6 +32,11 @@ def ruled(model: Any) -> ModelTable:
     return ModelTable(name, access_options(name))
 
 
+def table_names(model: Any) -> list[str]:
+    """Return the names of the tables that an object of a model lies in: of the model and its parents."""
+    return [part._meta.db_table for part in [model, *model._meta.get_parent_list()]]
+
+
 def has_permissions(field: Any) -> bool:
     """Return whether a field of a versioned model can have permissions: whether it is no part of the primary key."""
     return not field.primary_key and field not in field.model._meta.pk_fields

@@ -19,7 +19,7 @@ from kontract.orm.conflicts import insert_or_resolve
 from kontract.orm.deletion import VersionedCollector
 from kontract.orm.inserting import insert
 from kontract.orm.parts import Parts, document_id, prepare
-from kontract.orm.permitted import check_model, forget_hidden
+from kontract.orm.permitted import check_model, forget_hidden, table_names
 from kontract.orm.query import VersionedQuery
 from kontract.orm.source import is_versioned, metadata_field
 from kontract.orm.updates import check_update, update_rows
@@ -260,7 +260,7 @@ class VersionedQuerySet(models.QuerySet[Any]):
         """Delete what the queryset finds, without signals and cascades."""
         if not is_versioned(self.model):
             return super()._raw_delete(using)
-        with access.matching():
+        with access.matching(*table_names(self.model)):
             ids = self.using(using)._document_ids()
         return delete_ids(self.model, ids, using=using)
 
@@ -288,7 +288,7 @@ def check_conditions(queryset: Any) -> None:
     """
     if not access.in_call():
         return
-    with access.matching(), suppress(EmptyResultSet):
+    with access.matching(*table_names(queryset.model)), suppress(EmptyResultSet):
         only_keys(queryset).get_compiler(queryset.db).as_sql()
 
 

@@ -17,7 +17,7 @@ from kontract.mvcc.units import find_unit, require_unit
 from kontract.orm.columns import sql_type, stored_type
 from kontract.orm.locks import lock_rows, remember_versions
 from kontract.orm.parts import Parts, document_id, prepare
-from kontract.orm.permitted import check_model
+from kontract.orm.permitted import check_model, table_names
 from kontract.orm.source import table_of
 from kontract.orm.writing import merge_many, open_for_writing
 from kontract.perms import Perm
@@ -107,7 +107,7 @@ def _update_rows(queryset: Any, values: Mapping[Any, Any], connection: Any, made
         by_model.setdefault(field.model._meta.concrete_model, []).append(field)
     expressions = {field: value for field, value in values.items() if hasattr(value, "resolve_expression")}
     plain = {f: prepare(f, value, connection) for f, value in values.items() if f not in expressions}
-    with access.matching():
+    with access.matching(*table_names(queryset.model)):
         rows = _select(queryset, list(by_model), expressions, connection)
     count = 0
     for model, fields in by_model.items():

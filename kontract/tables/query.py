@@ -218,7 +218,7 @@ class TableQuery:
 
         def attempt() -> int:
             access.check(self._place.resolve(connection), bit)
-            with access.matching():
+            with access.matching(self._place.name):
                 found = list(TableQuery(self._place, self._queryset.using(connection.alias), used=self._used))
             table, unit = self._place.resolve(connection), require_unit(connection)
             if access.in_call():  # what was found lacks what the call may not read

@@ -84,6 +84,9 @@ WAYS_TO_READ: list[Callable[[], object]] = [
     lambda: Account.objects.filter(password=SECRET).delete(),
     lambda: Account.objects.filter(password=SECRET)._raw_delete("default"),
     lambda: Account.objects.get_or_create(password=SECRET),
+    lambda: Account.objects.bulk_create(
+        [Account(email="ann@example.org")], update_conflicts=True, unique_fields=["email"], update_fields=["name"]
+    ),
     lambda: Account.objects.filter(password=SECRET).explain(),
     lambda: list(Account.objects.filter(password=SECRET).union(Account.objects.all())),
     lambda: list(Account.objects.filter(password=SECRET).iterator()),
@@ -305,6 +308,7 @@ def test_a_procedure_without_r_updates_by_key_and_learns_nothing(account: Accoun
             lambda: list(env.storage.accounts),
             lambda: str(account.pk) in env.storage.accounts,
             lambda: env.storage.accounts.pop(),
+            lambda: of(account).filter(Exists(Team.objects.filter(pk=account.team_id))).update(name="y"),
             lambda: account.history,
         ):
             with pytest.raises(PermissionDeniedError, match=r"The procedure 'test' has the permissions _W_"):
