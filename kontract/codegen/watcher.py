@@ -11,16 +11,19 @@ _INTERVAL = 0.5  # seconds between two looks
 
 
 def watch(interval: float = _INTERVAL) -> Iterator[None]:
-    """Yield after each change of a Python file in the project's apps; several at about the same time count once."""
+    """Yield at once, and then after each change of a Python file in the project's apps.
+
+    Several changes at about the same time count once; one that is made while the caller works counts, too.
+    """
     before = _look()
     while True:
-        time.sleep(interval)
-        now = _look()
-        if now != before:
-            while now != (before := now):  # an editor or a checkout may not be done yet
-                time.sleep(interval / 5)
-                now = _look()
-            yield
+        yield
+        while (now := _look()) == before:
+            time.sleep(interval)
+        while now != before:  # an editor or a checkout may not be done yet
+            before = now
+            time.sleep(interval / 5)
+            now = _look()
 
 
 def _look() -> dict[Path, int]:

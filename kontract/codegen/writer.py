@@ -54,7 +54,7 @@ def compare(path: Path, text: str) -> str:
     if (found := read(path)) == text:
         return ""
     if found is None:
-        return f"{path} does not exist.\n"
+        return f"{path} {'is no text' if path.exists() else 'does not exist'}.\n"
     lines = difflib.unified_diff(
         found.splitlines(keepends=True), text.splitlines(keepends=True), str(path), f"{path} (generated)", n=1
     )

@@ -64,11 +64,10 @@ class Command(BaseCommand):
             raise CommandError("Generated files are not up to date. Run kontract_compile without --check.")
 
     def _watch(self) -> None:
-        """Run this command in a new process after each change: only that imports what the source says now."""
+        """Run this command in a new process, now and after each change: only that imports what the source says now."""
         command = [argument for argument in get_child_arguments() if argument != "--watch"]
         try:
-            subprocess.run(command, check=False)  # noqa: S603 - it is this very command
             for _ in watch():
-                subprocess.run(command, check=False)  # noqa: S603
+                subprocess.run(command, check=False)  # noqa: S603 - it is this very command
         except KeyboardInterrupt:
             self.stdout.write("")
