@@ -14,7 +14,6 @@ from django.core.handlers.asgi import ASGIRequest
 from django.db import connections, transaction
 from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 
 from kontract.context import calling
@@ -86,7 +85,7 @@ def _view_of(procedure: Procedure[..., Any]) -> Callable[[HttpRequest], Any]:
 def _run(procedure: Procedure[..., Any], request: HttpRequest) -> HttpResponseBase:
     """Run a call whose caller is known."""
     try:
-        options = read_options(request.headers, procedure)
+        options = read_options(request.META, procedure)
         if is_get(request) and (fresh := conditional.find_fresh(request, procedure, options)) is not None:
             return fresh
         arguments = read_arguments(request)
@@ -104,7 +103,7 @@ def _run(procedure: Procedure[..., Any], request: HttpRequest) -> HttpResponseBa
 async def _arun(procedure: Procedure[..., Any], request: HttpRequest) -> HttpResponseBase:
     """See _run()."""
     try:
-        options = read_options(request.headers, procedure)
+        options = read_options(request.META, procedure)
         if is_get(request):
             find = partial(conditional.find_fresh, request, procedure, options)
             if (fresh := await asynchronous.call(find)) is not None:
@@ -163,8 +162,7 @@ def _answer(request: HttpRequest, single: dict[str, Any]) -> HttpResponseBase:
         procedure = registry.get(name)
         if procedure.is_stream or get_codec(procedure).is_download:
             raise InvalidRequestError(f"{name} gives no JSON value, so it cannot be in a batch. Call it by itself.")
-        path = reverse("kontract:call", args=[name])
     except Exception as error:
         return refuse(request, error, known_position())
-    alone = make_request(request, single, path)
+    alone = make_request(request, single, f"{request.path}/{name}")
     return async_to_sync(acall)(alone, name) if procedure.is_async else call(alone, name)

@@ -176,4 +176,5 @@ urlpatterns = [
     path("me_async", ame),
     path("shop/", include(shop)),
     path("inside/kontract/", include("kontract.urls")),
+    path("again/kontract/", include("kontract.urls")),
 ]

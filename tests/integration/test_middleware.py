@@ -147,6 +147,13 @@ def test_each_call_of_a_batch_has_its_own_middleware(ask: Ask, rules: Any) -> No
     assert [call.route for call in mw.calls] == names[1:]
 
 
+def test_a_batch_is_where_it_was_sent(ask: Ask, rules: Any) -> None:
+    rules(entry("refusing", prefixurl="/again"))
+    batch = [{"procedure": "echo", "args": [1]}]
+    assert json.loads(ask("/again/kontract/rpc", batch).content)[0]["status"] == 403
+    assert json.loads(ask(RPC, batch).content)[0]["status"] == 200
+
+
 def test_a_call_by_get_and_a_stream_have_it_too(ask: Ask, rules: Any) -> None:
     rules(entry("either"))
     response = ask(f"{RPC}/read_user?kwargs={quote(json.dumps({'user_id': 'ada'}))}")
