@@ -2,18 +2,19 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Annotated
 
 from pydantic import Field
 
-from kontract import CallError, backend, ctx, env, perms
+from kontract import CallError, Download, backend, ctx, env, perms
 
 Wide = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
 failures: Counter[str] = Counter()  # how often each client's call has failed
+runs: Counter[str] = Counter()
 cancelled: set[str] = set()
 
 
@@ -109,6 +110,27 @@ def lab_count(client: str) -> int:
 def lab_counted(client: str) -> int:
     """Return how often a client has called."""
     return int((env.storage.lab_counts.get(client) or {"n": 0})["n"])
+
+
+@backend(perm=perms.R__)
+def lab_runs(client: str) -> int:
+    """Return how often this has run for a client: a copy that is still good does not count."""
+    env.storage.lab_counts.get(client)  # what is read from nowhere has no ETag
+    runs[client] += 1
+    return runs[client]
+
+
+@backend
+def lab_export(client: str) -> Download:
+    """Count the call, and return a file."""
+    lab_count(client)
+    return Download(b"exported")
+
+
+@backend
+def lab_import(client: str) -> Iterator[int]:
+    """Count the call, in a stream."""
+    yield lab_count(client)
 
 
 @backend(perm=perms.R__)

@@ -181,6 +181,22 @@ test("without retries there is no key, and no second try of what may have happen
   assert.equal(new Headers(sent[0]?.headers).has("Idempotency-Key"), false);
 });
 
+test("what may have happened and has no key is not repeated: writing downloads and streams", async () => {
+  const client = randomUUID();
+  for (const run of [
+    (bound: api.KontractClient) => bound.labExport({ client }),
+    (bound: api.KontractClient) => bound.labImport({ client }).next(),
+  ]) {
+    const { fetch, sent } = unreliable(1);
+    await assert.rejects(run(api.createClient({ baseUrl: `${server}/kontract`, fetch })), api.KontractNetworkError);
+    assert.equal(sent.length, 1);
+  }
+  const broken = api.createClient({ baseUrl: `${server}/broken`, retries: 1 });
+  await assert.rejects(broken.labExport({ client }), { status: 404 });
+  assert.equal(await (await api.labExport({ client })).text(), "exported");
+  assert.deepEqual(await api.labImport({ client }).next(), { done: false, value: 2 });
+});
+
 test("503 is tried again after the time that the server asks for, within the timeout", async () => {
   const client = randomUUID();
   const started = Date.now();

@@ -40,10 +40,9 @@ const checks: { readonly [name: string]: () => Promise<unknown> } = {
   "reads are cached and revalidated": async () => {
     const client = crypto.randomUUID();
     await api.labCount({ client });
-    const before = await api.labCounted({ client });
-    const again = await api.labCounted({ client });
+    const before = [await api.labRuns({ client }), await api.labRuns({ client })];
     await api.labCount({ client });
-    return before === 1 && again === 1 && (await api.labCounted({ client })) === 2;
+    return `${before.join()},${await api.labRuns({ client })}` === "1,1,2";
   },
   "workers can call": () =>
     new Promise((resolve, reject) => {
