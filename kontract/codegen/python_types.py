@@ -18,6 +18,22 @@ _FORMATS = {
     "time": "_datetime.time",
     "uuid": "_uuid.UUID",
 }
+# What says nothing of a value's type.
+_WITHOUT_TYPE = frozenset(
+    [
+        *("default", "description", "required", "title"),
+        *(
+            "exclusiveMaximum",
+            "exclusiveMinimum",
+            "maximum",
+            "maxLength",
+            "minimum",
+            "minLength",
+            "multipleOf",
+            "pattern",
+        ),
+    ]
+)
 API = frozenset({"AsyncClient", "Client"})
 
 
@@ -78,11 +94,13 @@ class Types:
 
 
 def find_alike(manifest: Manifest) -> dict[str, str]:
-    """Return the inputs that differ from their outputs in nothing but which fields are required.
+    """Return the inputs that differ from their outputs in nothing but which fields are required, and in limits.
 
-    Beginning with all of them, those that differ otherwise are left out until none is left to be.
+    Beginning with all of them, and with what versioned models are read as, those that differ otherwise are left out
+    until none is left to be.
     """
-    alike = dict(manifest.inputs)
+    by_name = {f"{name}Input": name for name in manifest.definitions if f"{name}Input" in manifest.definitions}
+    alike = by_name | dict(manifest.inputs)
     while True:
         found = {
             name: like
@@ -96,9 +114,9 @@ def find_alike(manifest: Manifest) -> dict[str, str]:
 
 def _relax(schema: Any, alike: Mapping[str, str]) -> Any:
     if isinstance(schema, Mapping):
-        return {
-            key: _relax(value, alike) for key, value in schema.items() if key not in ("required", "title", "default")
-        }
+        relaxed = {key: _relax(value, alike) for key, value in schema.items() if key not in _WITHOUT_TYPE}
+        fields: Mapping[str, Any] = schema.get("properties", {})  # which may have any name
+        return relaxed | {"properties": {name: _relax(field, alike) for name, field in fields.items()}}
     if isinstance(schema, list):
         return [_relax(item, alike) for item in schema]
     if isinstance(schema, str) and schema.startswith(PREFIX):

@@ -28,6 +28,7 @@ __all__ = [
     "Digest",
     "Dog",
     "Everything",
+    "Journal",
     "Keeper",
     "Legs",
     "Node",
@@ -112,6 +113,13 @@ class Everything(_kontract.Structure):
     keeper: Keeper
     tree: Node
     page: PageCat
+
+
+class Journal(_kontract.Structure):
+    """What articles appear in."""
+
+    id: _uuid.UUID = _kontract.UNSET
+    title: str
 
 
 class Keeper(_kontract.Structure):
@@ -265,6 +273,15 @@ _zoo_fail: _kontract.Procedure[int] = _kontract.Procedure(
     },
     errors={
         "zoo_closed": ZooClosed,
+    },
+    is_read_only=True,
+)
+
+_zoo_journal: _kontract.Procedure[Journal] = _kontract.Procedure(
+    name="zoo_journal",
+    result=Journal,
+    arguments={
+        "journal": Journal,
     },
     is_read_only=True,
 )
@@ -432,6 +449,10 @@ class Client(_kontract.BaseClient):
         """
         return self._call(_zoo_fail, {"how": how})
 
+    def zoo_journal(self, journal: Journal) -> Journal:
+        """Return a versioned model's instance, which is not saved."""
+        return self._call(_zoo_journal, {"journal": journal})
+
     def zoo_look(self, cage: int) -> Cage | None:
         """Return what is in a cage."""
         return self._call(_zoo_look, {"cage": cage})
@@ -547,6 +568,10 @@ class AsyncClient(_kontract.AsyncBaseClient):
         Raises ``ZooClosed``.
         """
         return await self._call(_zoo_fail, {"how": how})
+
+    async def zoo_journal(self, journal: Journal) -> Journal:
+        """Return a versioned model's instance, which is not saved."""
+        return await self._call(_zoo_journal, {"journal": journal})
 
     async def zoo_look(self, cage: int) -> Cage | None:
         """Return what is in a cage."""

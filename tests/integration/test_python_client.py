@@ -163,6 +163,12 @@ def test_generic_types_any_and_nothing(client: Any, zoo: Any) -> None:
     assert client.zoo_positional(1, third=3) == (1, 2, 3)
 
 
+def test_versioned_models(client: Any, zoo: Any) -> None:
+    journal = client.zoo_journal(zoo.Journal(title="Nature"))
+    assert journal == zoo.Journal(id=journal.id, title="Nature")
+    assert client.zoo_journal(journal) == journal
+
+
 def test_what_is_no_argument_is_not_sent(client: Any, zoo: Any) -> None:
     with pytest.raises(ValidationError):
         client.zoo_look("cage")

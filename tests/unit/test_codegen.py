@@ -210,7 +210,13 @@ def test_inputs_that_differ_in_more_than_required_fields_stay_apart() -> None:
     definitions = {"A": one, "AInput": other, "B": outer, "BInput": outer_input}
     inputs = {"AInput": "A", "BInput": "B"}
     assert find_alike(Manifest(definitions=definitions, inputs=inputs)) == {}
-    definitions["AInput"] = {**one, "required": ["a"]}
+    definitions["AInput"] = {"type": "object", "properties": {"a": {"type": "integer"}, "title": {"type": "string"}}}
+    assert find_alike(Manifest(definitions=definitions, inputs=inputs)) == {}
+    definitions["AInput"] = {
+        "type": "object",
+        "properties": {"a": {"type": "integer", "minimum": 1}},
+        "required": ["a"],
+    }
     manifest = Manifest(definitions=definitions, inputs=inputs)
     assert find_alike(manifest) == inputs
     assert Types(manifest).names == {"A": "A", "AInput": "A", "B": "B", "BInput": "B"}

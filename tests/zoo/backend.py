@@ -13,6 +13,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from kontract import Download, HttpResp, backend, env, perms
+from tests.app.models import Journal
 from tests.zoo.types import (
     Aliased,
     CageOccupied,
@@ -156,6 +157,12 @@ def zoo_any(value: Any, by_colour: dict[Colour, int]) -> Any:
 @backend(egroup="zoo.types", perm=perms.R__)
 def zoo_nothing() -> None:
     """Return nothing."""
+
+
+@backend(egroup="zoo.types", perm=perms.R__)
+def zoo_journal(journal: Journal) -> Journal:
+    """Return a versioned model's instance, which is not saved."""
+    return journal
 
 
 @backend(egroup="zoo.cages", errors=[CageOccupied, ZooClosed])
