@@ -32,15 +32,14 @@ class Armed:
     _from_testcase = False  # Django asks this of the innermost of ``atomic_blocks``
 
     def __init__(self, connection: BaseDatabaseWrapper, begin: Callable[[], object]) -> None:
+        state = connection.__dict__
         self._connection = connection
         self._begin = begin
         self._raw = connection.connection
         self._is_set = False
-        self._before = {name: connection.__dict__.get(name) for name in _OVERRIDDEN}
+        self._before = {name: state[name] for name in _OVERRIDDEN if name in state}
         self.has_begun = False
-        connection.closed_in_transaction = False
-        connection.commit_on_exit = True
-        connection.needs_rollback = False
+        state.update(closed_in_transaction=False, commit_on_exit=True, needs_rollback=False)
         self._arm([], [self], [])
 
     def end(self, *, failed: bool) -> None:
@@ -56,37 +55,33 @@ class Armed:
             connection.run_and_clear_commit_hooks()
 
     def _arm(self, savepoint_ids: list[Any], blocks: list[Any], hooks: list[Any]) -> None:
-        connection = self._connection
-        connection.in_atomic_block = True
-        connection.savepoint_ids = savepoint_ids
-        connection.atomic_blocks = blocks
-        connection.run_on_commit = hooks
-        connection.connection = None
         self._is_set = True
-        connection.__dict__["ensure_connection"] = self._ensure_connection
-        connection.__dict__["temporary_connection"] = self._temporary_connection
-        connection.__dict__["close"] = self._close
+        self._connection.__dict__.update(
+            in_atomic_block=True,
+            savepoint_ids=savepoint_ids,
+            atomic_blocks=blocks,
+            run_on_commit=hooks,
+            connection=None,
+            ensure_connection=self._ensure_connection,
+            temporary_connection=self._temporary_connection,
+            close=self._close,
+        )
 
     def _disarm(self) -> None:
         """Make the connection what it was before the block: outside of any."""
-        connection = self._connection
         self._put_back()
-        connection.in_atomic_block = False
-        connection.savepoint_ids = []
-        connection.atomic_blocks = []
-        connection.run_on_commit = []
-        connection.needs_rollback = False
+        self._connection.__dict__.update(
+            in_atomic_block=False, savepoint_ids=[], atomic_blocks=[], run_on_commit=[], needs_rollback=False
+        )
 
     def _put_back(self) -> None:
         if not self._is_set:
             return
         self._is_set = False
-        self._connection.connection = self._raw
-        for name, value in self._before.items():
-            if value is None:
-                del self._connection.__dict__[name]
-            else:
-                self._connection.__dict__[name] = value
+        state = self._connection.__dict__
+        for name in _OVERRIDDEN:
+            del state[name]
+        state.update(self._before, connection=self._raw)
 
     def _ensure_connection(self) -> None:
         """Begin the transaction; where that fails, it can be tried again."""

@@ -40,7 +40,13 @@ class Transaction:
     """
 
     def __init__(
-        self, *, using: str | None, isolation: Isolation | None, label: str | None, lazy: bool = False
+        self,
+        *,
+        using: str | None,
+        isolation: Isolation | None,
+        label: str | None,
+        lazy: bool = False,
+        connection: BaseDatabaseWrapper | None = None,
     ) -> None:
         self._using = using
         self._isolation = isolation
@@ -49,6 +55,7 @@ class Transaction:
         self.is_committed = False  # known only where leaving the block fails: what waited for the commit has failed
         self._connection: BaseDatabaseWrapper | None = None
         self._armed: Armed | None = None
+        self._given = connection
         self._atomic: AbstractContextManager[object] | None = None
         self._restore: Callable[[], None] | None = None
         self._unit: Unit | None = None
@@ -63,13 +70,13 @@ class Transaction:
         return next(iter(self._unit.committed.values()), None) if self._unit else None
 
     def __enter__(self) -> "Transaction":
-        alias = get_alias(get_namespace(), self._using)
+        connection = self._given or connections[get_alias(get_namespace(), self._using)]
         self._label = self._label or get_call().route
-        if self._lazy and can_arm(connection := connections[alias]):
+        if self._lazy and can_arm(connection):
             follow(connection)
-            self._armed = Armed(connection, functools.partial(self._begin, alias))
+            self._armed = Armed(connection, functools.partial(self._begin, connection.alias))
         else:
-            self._begin(alias)
+            self._begin(connection.alias)
         return self
 
     def _begin(self, alias: str) -> None:
@@ -200,9 +207,10 @@ def run_transaction(
     Inside another transaction it runs once: only the outermost one can be run again.  A ``lazy`` transaction begins
     with the first use of the database: a function without any neither opens a connection nor needs one.
     """
-    pauses = attempts(retries) if is_outermost(get_alias(get_namespace(), using), lazy=lazy) else iter(())
+    connection = connections[get_alias(get_namespace(), using)]
+    pauses = attempts(retries) if is_outermost(connection, lazy=lazy) else iter(())
     while True:
-        block = Transaction(using=using, isolation=isolation, label=label, lazy=lazy)
+        block = Transaction(using=using, isolation=isolation, label=label, lazy=lazy, connection=connection)
         try:
             with block:
                 result = function()
@@ -213,9 +221,9 @@ def run_transaction(
             time.sleep(pause)
 
 
-def is_outermost(alias: str, *, lazy: bool) -> bool:
-    """Return whether a transaction on the connection would be inside no other; a ``lazy`` one opens none to tell."""
-    return (lazy and can_arm(connections[alias])) or not in_transaction(get_connection(alias))
+def is_outermost(connection: BaseDatabaseWrapper, *, lazy: bool) -> bool:
+    """Return whether a transaction would be inside no other; a ``lazy`` one establishes no connection to tell."""
+    return (lazy and can_arm(connection)) or not in_transaction(get_connection(connection.alias))
 
 
 async def arun_transaction(

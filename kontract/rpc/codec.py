@@ -8,7 +8,6 @@ are read leniently, so that a document, where dates are text, fits ``-> Event``;
 """
 
 import functools
-import json
 from collections.abc import Mapping
 from inspect import Parameter
 from typing import Any, NotRequired, get_type_hints
@@ -23,6 +22,7 @@ from pydantic import (
     ValidationError,
     create_model,
 )
+from pydantic_core import PydanticSerializationError, to_json
 from typing_extensions import TypedDict
 
 from kontract.exceptions import ConfigurationError, InvalidArgumentsError, InvalidRequestError, InvalidResultError
@@ -80,9 +80,11 @@ class Codec:
         Raises ``InvalidArgumentsError``, and ``InvalidRequestError`` for text that is not Unicode.
         """
         try:
-            text = json.dumps(self._name(arguments), ensure_ascii=False).encode()
-        except UnicodeEncodeError as error:
-            raise InvalidRequestError("A text has a lone surrogate, which is not Unicode.") from error
+            text = to_json(self._name(arguments))
+        except PydanticSerializationError as error:  # what came from JSON has no other fault
+            raise InvalidRequestError(
+                "A text has a lone surrogate, which is not Unicode, or the nesting is too deep."
+            ) from error
         try:
             values = self.arguments.validate_json(text, strict=True)
         except ValidationError as error:

@@ -66,7 +66,7 @@ async def arehearse(
 
 
 def _check_outermost() -> None:
-    if not is_outermost(get_alias(get_namespace()), lazy=True):
+    if not is_outermost(connections[get_alias(get_namespace())], lazy=True):
         raise TransactionManagementError("A dry run rolls back, so it cannot be part of a transaction that is open.")
 
 

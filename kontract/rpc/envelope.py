@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from kontract.conf import get_settings
 from kontract.exceptions import InvalidRequestError
@@ -53,9 +53,7 @@ def loads(text: bytes) -> Any:
     nesting beyond ``MAX_DOCUMENT_DEPTH``.
     """
     try:
-        value = json.loads(
-            text.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite
-        )
+        value = _DECODER.decode(text.decode())
     except InvalidRequestError:
         raise
     except RecursionError:
@@ -64,7 +62,8 @@ def loads(text: bytes) -> Any:
         raise InvalidRequestError(f"The body is not UTF-8: byte {error.start} does not fit.") from error
     except ValueError as error:
         raise InvalidRequestError(f"The body is not JSON: {error}.") from error
-    _check_depth(value)
+    if text.count(b"[") + text.count(b"{") > get_settings().MAX_DOCUMENT_DEPTH:  # else it cannot be deeper
+        _check_depth(value)
     return value
 
 
@@ -85,6 +84,9 @@ def _finite(digits: str) -> float:
     if number in (float("inf"), float("-inf")):
         raise InvalidRequestError("A number is out of the range of a 64-bit float; send a string.")
     return number
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
 
 
 def _check_depth(value: Any) -> None:

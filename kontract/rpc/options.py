@@ -24,15 +24,17 @@ class Options:
 PLAIN = Options()
 
 
-def read_options(headers: Mapping[str, str], procedure: Procedure[..., Any]) -> Options:
-    """Return what the headers ask for.
+def read_options(meta: Mapping[str, Any], procedure: Procedure[..., Any]) -> Options:
+    """Return what the headers, as they are in ``request.META``, ask for.
 
     Raises ``InvalidRequestError`` for what does not go together, ``InvalidSnapshotError`` for what is no moment.
     """
-    moment, trial = headers.get("Kontract-As-Of"), headers.get("Kontract-Dry-Run")
-    key = None if procedure.is_read_only else headers.get("Idempotency-Key")
+    moment, trial = meta.get("HTTP_KONTRACT_AS_OF"), meta.get("HTTP_KONTRACT_DRY_RUN")
+    key = meta.get("HTTP_IDEMPOTENCY_KEY")
     if moment is None and trial is None and key is None:
         return PLAIN
+    if procedure.is_read_only:
+        key = None
     if moment is not None and not procedure.is_read_only:
         raise InvalidRequestError(
             f"{procedure.name} may write, and the past cannot be changed. Call it without Kontract-As-Of."
