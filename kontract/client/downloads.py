@@ -77,4 +77,5 @@ def read_filename(disposition: str | None) -> str | None:
         return None
     message = EmailMessage()
     message["Content-Disposition"] = disposition
-    return Path((message.get_filename() or "").replace("\\", "/")).name or None
+    name = Path((message.get_filename() or "").replace("\\", "/")).name
+    return None if name in ("", "..") else name

@@ -75,7 +75,11 @@ def _write_descriptor(entry: ProcedureEntry, types: Types) -> str:
         "    is_read_only=True,\n" if entry.is_read_only else "",
         "    is_stream=True,\n" if entry.is_stream else "",
     ]
-    return f"_{entry.name}: _kontract.Procedure[{result}] = _kontract.Procedure(\n{''.join(parts)})\n"
+    return f"{_constant(entry)}: _kontract.Procedure[{result}] = _kontract.Procedure(\n{''.join(parts)})\n"
+
+
+def _constant(entry: ProcedureEntry) -> str:
+    return f"_procedure_{entry.name}"
 
 
 def _write_table(name: str, values: Mapping[str, str]) -> str:
@@ -104,7 +108,7 @@ def _write_method(entry: ProcedureEntry, name: str, types: Types, *, is_async: b
     return (
         f"    {'async ' if is_awaited else ''}def {name}({parameters}) -> {result}:\n"
         f"{write_doc(_describe(entry), '        ')}"
-        f"        return {'await ' if is_awaited else ''}self.{how}(_{entry.name}, {{{given}}})\n"
+        f"        return {'await ' if is_awaited else ''}self.{how}({_constant(entry)}, {{{given}}})\n"
     )
 
 

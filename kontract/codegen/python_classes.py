@@ -12,6 +12,7 @@ from kontract.codegen.schemas import Schema, find_reachable
 
 _FIELDS = BUILTINS | set(dir(BaseModel))
 _MEMBERS = BUILTINS | {"args", "code", "detail", "members", "problem", "read", "retry_after", "status"}
+_ENUM_MEMBERS = {"mro", "name", "value", *dir(str), *dir(int)}
 _INDENT = " " * 4
 
 
@@ -72,7 +73,7 @@ def _write_field(key: str, name: str, schema: Schema, types: Types, *, is_sent: 
 def _write_enum(own: str, schema: Schema) -> str:
     values = schema["enum"]
     labels = schema.get("x-enum-varnames", [f"VALUE_{number}" for number in range(len(values))])
-    names = name_all(labels, {"name", "value", "mro"})
+    names = name_all(labels, _ENUM_MEMBERS)
     base = {str: "_enum.StrEnum", int: "_enum.IntEnum"}.get(_find_type(values), "_enum.Enum")
     members = "".join(
         f"{_INDENT}{names[label]} = {write_value(value)}\n" for label, value in zip(labels, values, strict=True)

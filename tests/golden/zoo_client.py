@@ -189,13 +189,13 @@ class ZooClosed(_kontract.KontractProblem):
     """
 
 
-_delete: _kontract.Procedure[str] = _kontract.Procedure(
+_procedure_delete: _kontract.Procedure[str] = _kontract.Procedure(
     name="delete",
     result=str,
     is_read_only=True,
 )
 
-_zoo_aliased: _kontract.Procedure[Aliased] = _kontract.Procedure(
+_procedure_zoo_aliased: _kontract.Procedure[Aliased] = _kontract.Procedure(
     name="zoo_aliased",
     result=Aliased,
     arguments={
@@ -204,7 +204,7 @@ _zoo_aliased: _kontract.Procedure[Aliased] = _kontract.Procedure(
     is_read_only=True,
 )
 
-_zoo_any: _kontract.Procedure[_typing.Any] = _kontract.Procedure(
+_procedure_zoo_any: _kontract.Procedure[_typing.Any] = _kontract.Procedure(
     name="zoo_any",
     result=_typing.Any,
     arguments={
@@ -214,7 +214,7 @@ _zoo_any: _kontract.Procedure[_typing.Any] = _kontract.Procedure(
     is_read_only=True,
 )
 
-_zoo_count: _kontract.Procedure[int] = _kontract.Procedure(
+_procedure_zoo_count: _kontract.Procedure[int] = _kontract.Procedure(
     name="zoo_count",
     result=int,
     arguments={
@@ -228,7 +228,7 @@ _zoo_count: _kontract.Procedure[int] = _kontract.Procedure(
     is_stream=True,
 )
 
-_zoo_defaults: _kontract.Procedure[dict[str, _typing.Any]] = _kontract.Procedure(
+_procedure_zoo_defaults: _kontract.Procedure[dict[str, _typing.Any]] = _kontract.Procedure(
     name="zoo_defaults",
     result=dict[str, _typing.Any],
     arguments={
@@ -240,7 +240,7 @@ _zoo_defaults: _kontract.Procedure[dict[str, _typing.Any]] = _kontract.Procedure
     is_read_only=True,
 )
 
-_zoo_download: _kontract.Procedure[None] = _kontract.Procedure(
+_procedure_zoo_download: _kontract.Procedure[None] = _kontract.Procedure(
     name="zoo_download",
     result=None,
     arguments={
@@ -250,7 +250,7 @@ _zoo_download: _kontract.Procedure[None] = _kontract.Procedure(
     is_read_only=True,
 )
 
-_zoo_echo: _kontract.Procedure[Everything] = _kontract.Procedure(
+_procedure_zoo_echo: _kontract.Procedure[Everything] = _kontract.Procedure(
     name="zoo_echo",
     result=Everything,
     arguments={
@@ -259,13 +259,13 @@ _zoo_echo: _kontract.Procedure[Everything] = _kontract.Procedure(
     is_read_only=True,
 )
 
-_zoo_everything: _kontract.Procedure[Everything] = _kontract.Procedure(
+_procedure_zoo_everything: _kontract.Procedure[Everything] = _kontract.Procedure(
     name="zoo_everything",
     result=Everything,
     is_read_only=True,
 )
 
-_zoo_fail: _kontract.Procedure[int] = _kontract.Procedure(
+_procedure_zoo_fail: _kontract.Procedure[int] = _kontract.Procedure(
     name="zoo_fail",
     result=int,
     arguments={
@@ -277,7 +277,7 @@ _zoo_fail: _kontract.Procedure[int] = _kontract.Procedure(
     is_read_only=True,
 )
 
-_zoo_journal: _kontract.Procedure[Journal] = _kontract.Procedure(
+_procedure_zoo_journal: _kontract.Procedure[Journal] = _kontract.Procedure(
     name="zoo_journal",
     result=Journal,
     arguments={
@@ -286,7 +286,7 @@ _zoo_journal: _kontract.Procedure[Journal] = _kontract.Procedure(
     is_read_only=True,
 )
 
-_zoo_look: _kontract.Procedure[Cage | None] = _kontract.Procedure(
+_procedure_zoo_look: _kontract.Procedure[Cage | None] = _kontract.Procedure(
     name="zoo_look",
     result=Cage | None,
     arguments={
@@ -295,13 +295,13 @@ _zoo_look: _kontract.Procedure[Cage | None] = _kontract.Procedure(
     is_read_only=True,
 )
 
-_zoo_nothing: _kontract.Procedure[None] = _kontract.Procedure(
+_procedure_zoo_nothing: _kontract.Procedure[None] = _kontract.Procedure(
     name="zoo_nothing",
     result=None,
     is_read_only=True,
 )
 
-_zoo_pages: _kontract.Procedure[PageKeeper] = _kontract.Procedure(
+_procedure_zoo_pages: _kontract.Procedure[PageKeeper] = _kontract.Procedure(
     name="zoo_pages",
     result=PageKeeper,
     arguments={
@@ -310,7 +310,7 @@ _zoo_pages: _kontract.Procedure[PageKeeper] = _kontract.Procedure(
     is_read_only=True,
 )
 
-_zoo_parade: _kontract.Procedure[Cat | Dog] = _kontract.Procedure(
+_procedure_zoo_parade: _kontract.Procedure[Cat | Dog] = _kontract.Procedure(
     name="zoo_parade",
     result=Cat | Dog,
     arguments={
@@ -321,7 +321,7 @@ _zoo_parade: _kontract.Procedure[Cat | Dog] = _kontract.Procedure(
     is_stream=True,
 )
 
-_zoo_pet: _kontract.Procedure[Cat | Dog] = _kontract.Procedure(
+_procedure_zoo_pet: _kontract.Procedure[Cat | Dog] = _kontract.Procedure(
     name="zoo_pet",
     result=Cat | Dog,
     arguments={
@@ -331,7 +331,7 @@ _zoo_pet: _kontract.Procedure[Cat | Dog] = _kontract.Procedure(
     is_read_only=True,
 )
 
-_zoo_positional: _kontract.Procedure[tuple[int, int, int]] = _kontract.Procedure(
+_procedure_zoo_positional: _kontract.Procedure[tuple[int, int, int]] = _kontract.Procedure(
     name="zoo_positional",
     result=tuple[int, int, int],
     arguments={
@@ -342,7 +342,7 @@ _zoo_positional: _kontract.Procedure[tuple[int, int, int]] = _kontract.Procedure
     is_read_only=True,
 )
 
-_zoo_put: _kontract.Procedure[Cage] = _kontract.Procedure(
+_procedure_zoo_put: _kontract.Procedure[Cage] = _kontract.Procedure(
     name="zoo_put",
     result=Cage,
     arguments={
@@ -355,12 +355,12 @@ _zoo_put: _kontract.Procedure[Cage] = _kontract.Procedure(
     },
 )
 
-_zoo_restricted: _kontract.Procedure[str] = _kontract.Procedure(
+_procedure_zoo_restricted: _kontract.Procedure[str] = _kontract.Procedure(
     name="zoo_restricted",
     result=str,
 )
 
-_zoo_tree: _kontract.Procedure[int] = _kontract.Procedure(
+_procedure_zoo_tree: _kontract.Procedure[int] = _kontract.Procedure(
     name="zoo_tree",
     result=int,
     arguments={
@@ -369,7 +369,7 @@ _zoo_tree: _kontract.Procedure[int] = _kontract.Procedure(
     is_read_only=True,
 )
 
-_zoo_upload: _kontract.Procedure[list[Digest]] = _kontract.Procedure(
+_procedure_zoo_upload: _kontract.Procedure[list[Digest]] = _kontract.Procedure(
     name="zoo_upload",
     result=list[Digest],
     arguments={
@@ -380,7 +380,7 @@ _zoo_upload: _kontract.Procedure[list[Digest]] = _kontract.Procedure(
     is_read_only=True,
 )
 
-_zoo_words: _kontract.Procedure[Words] = _kontract.Procedure(
+_procedure_zoo_words: _kontract.Procedure[Words] = _kontract.Procedure(
     name="zoo_words",
     result=Words,
     arguments={
@@ -399,22 +399,22 @@ class Client(_kontract.BaseClient):
 
     def delete(self) -> str:
         """Be called by a word that languages reserve."""
-        return self._call(_delete, {})
+        return self._call(_procedure_delete, {})
 
     def zoo_aliased(self, model: Aliased) -> Aliased:
         """Return a model whose JSON has other names."""
-        return self._call(_zoo_aliased, {"model": model})
+        return self._call(_procedure_zoo_aliased, {"model": model})
 
     def zoo_any(self, value: _typing.Any, by_colour: dict[Colour, int]) -> _typing.Any:
         """Return any JSON value."""
-        return self._call(_zoo_any, {"value": value, "by_colour": by_colour})
+        return self._call(_procedure_zoo_any, {"value": value, "by_colour": by_colour})
 
     def zoo_count(self, to: int, fail_at: int | None = _kontract.UNSET) -> _collections.Generator[int, None, None]:
         """Count to a number.
 
         Raises ``ZooClosed``.
         """
-        return self._stream(_zoo_count, {"to": to, "fail_at": fail_at})
+        return self._stream(_procedure_zoo_count, {"to": to, "fail_at": fail_at})
 
     def zoo_defaults(
         self,
@@ -428,69 +428,69 @@ class Client(_kontract.BaseClient):
 
         Parameters have *defaults*; `day` is by name only. Ünïcödé and */ and \"\"\" are no trouble.
         """
-        return self._call(_zoo_defaults, {"plain": plain, "text": text, "colours": colours, "day": day})
+        return self._call(_procedure_zoo_defaults, {"plain": plain, "text": text, "colours": colours, "day": day})
 
     def zoo_download(self, size: int, name: str = _kontract.UNSET) -> _kontract.Download:
         """Return a file of this size in bytes."""
-        return self._download(_zoo_download, {"size": size, "name": name})
+        return self._download(_procedure_zoo_download, {"size": size, "name": name})
 
     def zoo_echo(self, value: Everything) -> Everything:
         """Return one value of each type as it came."""
-        return self._call(_zoo_echo, {"value": value})
+        return self._call(_procedure_zoo_echo, {"value": value})
 
     def zoo_everything(self) -> Everything:
         """Return one value of each type."""
-        return self._call(_zoo_everything, {})
+        return self._call(_procedure_zoo_everything, {})
 
     def zoo_fail(self, how: _typing.Literal["closed", "bug", "value"]) -> int:
         """Fail, as wanted.
 
         Raises ``ZooClosed``.
         """
-        return self._call(_zoo_fail, {"how": how})
+        return self._call(_procedure_zoo_fail, {"how": how})
 
     def zoo_journal(self, journal: Journal) -> Journal:
         """Return a versioned model's instance, which is not saved."""
-        return self._call(_zoo_journal, {"journal": journal})
+        return self._call(_procedure_zoo_journal, {"journal": journal})
 
     def zoo_look(self, cage: int) -> Cage | None:
         """Return what is in a cage."""
-        return self._call(_zoo_look, {"cage": cage})
+        return self._call(_procedure_zoo_look, {"cage": cage})
 
     def zoo_nothing(self) -> None:
         """Return nothing."""
-        return self._call(_zoo_nothing, {})
+        return self._call(_procedure_zoo_nothing, {})
 
     def zoo_pages(self, names: list[str]) -> PageKeeper:
         """Return a page of keepers."""
-        return self._call(_zoo_pages, {"names": names})
+        return self._call(_procedure_zoo_pages, {"names": names})
 
     def zoo_parade(self, names: list[str], pause: float = _kontract.UNSET) -> _collections.Generator[Cat | Dog, None, None]:
         """Yield animals, with a pause in seconds after each."""
-        return self._stream(_zoo_parade, {"names": names, "pause": pause})
+        return self._stream(_procedure_zoo_parade, {"names": names, "pause": pause})
 
     def zoo_pet(self, pet: Cat | Dog, loose: int | str | bool | None = _kontract.UNSET) -> Cat | Dog:
         """Return the animal, one of two kinds."""
-        return self._call(_zoo_pet, {"pet": pet, "loose": loose})
+        return self._call(_procedure_zoo_pet, {"pet": pet, "loose": loose})
 
     def zoo_positional(self, first: int, second: int = _kontract.UNSET, *, third: int) -> tuple[int, int, int]:
         """Return the arguments."""
-        return self._call(_zoo_positional, {"first": first, "second": second, "third": third})
+        return self._call(_procedure_zoo_positional, {"first": first, "second": second, "third": third})
 
     def zoo_put(self, cage: int, pet: Cat | Dog) -> Cage:
         """Put an animal into a cage.
 
         Raises ``CageOccupied``, ``ZooClosed``.
         """
-        return self._call(_zoo_put, {"cage": cage, "pet": pet})
+        return self._call(_procedure_zoo_put, {"cage": cage, "pet": pet})
 
     def zoo_restricted(self) -> str:
         """Be called by keepers and directors."""
-        return self._call(_zoo_restricted, {})
+        return self._call(_procedure_zoo_restricted, {})
 
     def zoo_tree(self, root: Node) -> int:
         """Return the sum of a tree's values."""
-        return self._call(_zoo_tree, {"root": root})
+        return self._call(_procedure_zoo_tree, {"root": root})
 
     def zoo_upload(
         self,
@@ -500,7 +500,7 @@ class Client(_kontract.BaseClient):
         more: list[_kontract.File | bytes] = _kontract.UNSET,
     ) -> list[Digest]:
         """Return what arrived of the files."""
-        return self._call(_zoo_upload, {"photo": photo, "title": title, "taken": taken, "more": more})
+        return self._call(_procedure_zoo_upload, {"photo": photo, "title": title, "taken": taken, "more": more})
 
     def zoo_words(
         self,
@@ -511,7 +511,7 @@ class Client(_kontract.BaseClient):
         lambda_: str = _kontract.UNSET,
     ) -> Words:
         """Return what has the names of words that languages reserve."""
-        return self._call(_zoo_words, {"words": words, "self": self_, "await_": await_, "default": default, "lambda_": lambda_})
+        return self._call(_procedure_zoo_words, {"words": words, "self": self_, "await_": await_, "default": default, "lambda_": lambda_})
 
 
 class AsyncClient(_kontract.AsyncBaseClient):
@@ -519,22 +519,22 @@ class AsyncClient(_kontract.AsyncBaseClient):
 
     async def delete(self) -> str:
         """Be called by a word that languages reserve."""
-        return await self._call(_delete, {})
+        return await self._call(_procedure_delete, {})
 
     async def zoo_aliased(self, model: Aliased) -> Aliased:
         """Return a model whose JSON has other names."""
-        return await self._call(_zoo_aliased, {"model": model})
+        return await self._call(_procedure_zoo_aliased, {"model": model})
 
     async def zoo_any(self, value: _typing.Any, by_colour: dict[Colour, int]) -> _typing.Any:
         """Return any JSON value."""
-        return await self._call(_zoo_any, {"value": value, "by_colour": by_colour})
+        return await self._call(_procedure_zoo_any, {"value": value, "by_colour": by_colour})
 
     def zoo_count(self, to: int, fail_at: int | None = _kontract.UNSET) -> _collections.AsyncGenerator[int, None]:
         """Count to a number.
 
         Raises ``ZooClosed``.
         """
-        return self._stream(_zoo_count, {"to": to, "fail_at": fail_at})
+        return self._stream(_procedure_zoo_count, {"to": to, "fail_at": fail_at})
 
     async def zoo_defaults(
         self,
@@ -548,69 +548,69 @@ class AsyncClient(_kontract.AsyncBaseClient):
 
         Parameters have *defaults*; `day` is by name only. Ünïcödé and */ and \"\"\" are no trouble.
         """
-        return await self._call(_zoo_defaults, {"plain": plain, "text": text, "colours": colours, "day": day})
+        return await self._call(_procedure_zoo_defaults, {"plain": plain, "text": text, "colours": colours, "day": day})
 
     async def zoo_download(self, size: int, name: str = _kontract.UNSET) -> _kontract.AsyncDownload:
         """Return a file of this size in bytes."""
-        return await self._download(_zoo_download, {"size": size, "name": name})
+        return await self._download(_procedure_zoo_download, {"size": size, "name": name})
 
     async def zoo_echo(self, value: Everything) -> Everything:
         """Return one value of each type as it came."""
-        return await self._call(_zoo_echo, {"value": value})
+        return await self._call(_procedure_zoo_echo, {"value": value})
 
     async def zoo_everything(self) -> Everything:
         """Return one value of each type."""
-        return await self._call(_zoo_everything, {})
+        return await self._call(_procedure_zoo_everything, {})
 
     async def zoo_fail(self, how: _typing.Literal["closed", "bug", "value"]) -> int:
         """Fail, as wanted.
 
         Raises ``ZooClosed``.
         """
-        return await self._call(_zoo_fail, {"how": how})
+        return await self._call(_procedure_zoo_fail, {"how": how})
 
     async def zoo_journal(self, journal: Journal) -> Journal:
         """Return a versioned model's instance, which is not saved."""
-        return await self._call(_zoo_journal, {"journal": journal})
+        return await self._call(_procedure_zoo_journal, {"journal": journal})
 
     async def zoo_look(self, cage: int) -> Cage | None:
         """Return what is in a cage."""
-        return await self._call(_zoo_look, {"cage": cage})
+        return await self._call(_procedure_zoo_look, {"cage": cage})
 
     async def zoo_nothing(self) -> None:
         """Return nothing."""
-        return await self._call(_zoo_nothing, {})
+        return await self._call(_procedure_zoo_nothing, {})
 
     async def zoo_pages(self, names: list[str]) -> PageKeeper:
         """Return a page of keepers."""
-        return await self._call(_zoo_pages, {"names": names})
+        return await self._call(_procedure_zoo_pages, {"names": names})
 
     def zoo_parade(self, names: list[str], pause: float = _kontract.UNSET) -> _collections.AsyncGenerator[Cat | Dog, None]:
         """Yield animals, with a pause in seconds after each."""
-        return self._stream(_zoo_parade, {"names": names, "pause": pause})
+        return self._stream(_procedure_zoo_parade, {"names": names, "pause": pause})
 
     async def zoo_pet(self, pet: Cat | Dog, loose: int | str | bool | None = _kontract.UNSET) -> Cat | Dog:
         """Return the animal, one of two kinds."""
-        return await self._call(_zoo_pet, {"pet": pet, "loose": loose})
+        return await self._call(_procedure_zoo_pet, {"pet": pet, "loose": loose})
 
     async def zoo_positional(self, first: int, second: int = _kontract.UNSET, *, third: int) -> tuple[int, int, int]:
         """Return the arguments."""
-        return await self._call(_zoo_positional, {"first": first, "second": second, "third": third})
+        return await self._call(_procedure_zoo_positional, {"first": first, "second": second, "third": third})
 
     async def zoo_put(self, cage: int, pet: Cat | Dog) -> Cage:
         """Put an animal into a cage.
 
         Raises ``CageOccupied``, ``ZooClosed``.
         """
-        return await self._call(_zoo_put, {"cage": cage, "pet": pet})
+        return await self._call(_procedure_zoo_put, {"cage": cage, "pet": pet})
 
     async def zoo_restricted(self) -> str:
         """Be called by keepers and directors."""
-        return await self._call(_zoo_restricted, {})
+        return await self._call(_procedure_zoo_restricted, {})
 
     async def zoo_tree(self, root: Node) -> int:
         """Return the sum of a tree's values."""
-        return await self._call(_zoo_tree, {"root": root})
+        return await self._call(_procedure_zoo_tree, {"root": root})
 
     async def zoo_upload(
         self,
@@ -620,7 +620,7 @@ class AsyncClient(_kontract.AsyncBaseClient):
         more: list[_kontract.File | bytes] = _kontract.UNSET,
     ) -> list[Digest]:
         """Return what arrived of the files."""
-        return await self._call(_zoo_upload, {"photo": photo, "title": title, "taken": taken, "more": more})
+        return await self._call(_procedure_zoo_upload, {"photo": photo, "title": title, "taken": taken, "more": more})
 
     async def zoo_words(
         self,
@@ -631,4 +631,4 @@ class AsyncClient(_kontract.AsyncBaseClient):
         lambda_: str = _kontract.UNSET,
     ) -> Words:
         """Return what has the names of words that languages reserve."""
-        return await self._call(_zoo_words, {"words": words, "self": self_, "await_": await_, "default": default, "lambda_": lambda_})
+        return await self._call(_procedure_zoo_words, {"words": words, "self": self_, "await_": await_, "default": default, "lambda_": lambda_})

@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
 from keyword import iskeyword
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired
@@ -76,7 +78,7 @@ def describe(*annotations: Any, result: Any = None) -> Manifest:
         def function(value: Any) -> Any: ...
 
         function.__annotations__ = {"value": annotation, "return": result}
-        procedures.append(make(function, f"procedure{number}"))
+        procedures.append(make(function, f"p{number}"))
     return build_manifest(procedures)
 
 
@@ -171,7 +173,7 @@ def test_annotations(annotation: Any, written: str) -> None:
     manifest = describe(annotation, result=int)
     text = python.render(manifest)
     assert f'        "value": {written},\n' in text
-    assert use(text)["_procedure0"].prepare({}, Options()).kwargs == b"{}"
+    assert use(text)["_procedure_p0"].prepare({}, Options()).kwargs == b"{}"
 
 
 def test_what_is_sent_and_what_may_be_missing() -> None:
@@ -182,15 +184,29 @@ def test_what_is_sent_and_what_may_be_missing() -> None:
         sent: bytes = module[name].prepare({"value": value}, options).kwargs
         return sent
 
-    assert send("_procedure0", module["Point"](x=1)) == b'{"value":{"x":1}}'
-    assert send("_procedure0", module["Point"](x=1, tags=[])) == b'{"value":{"x":1,"tags":[]}}'
-    assert send("_procedure1", module["Partial"](a=1)) == b'{"value":{"a":1}}'
-    assert send("_procedure1", module["Partial"](a=1, b=None)) == b'{"value":{"a":1,"b":null}}'
+    assert send("_procedure_p0", module["Point"](x=1)) == b'{"value":{"x":1}}'
+    assert send("_procedure_p0", module["Point"](x=1, tags=[])) == b'{"value":{"x":1,"tags":[]}}'
+    assert send("_procedure_p1", module["Partial"](a=1)) == b'{"value":{"a":1}}'
+    assert send("_procedure_p1", module["Partial"](a=1, b=None)) == b'{"value":{"a":1,"b":null}}'
     assert module["Partial"](a=1).b is None
-    assert send("_procedure2", module["Loose"](a=1, z=2)) == b'{"value":{"a":1,"z":2}}'
-    assert send("_procedure3", module["Client_"](secret="s")) == b'{"value":{"secret":"s"}}'
-    assert send("_procedure4", [{"a": [1.5, None]}]) == b'{"value":[{"a":[1.5,null]}]}'
-    assert send("_procedure5", ["a"]) == b'{"value":["a"]}'
+    assert send("_procedure_p2", module["Loose"](a=1, z=2)) == b'{"value":{"a":1,"z":2}}'
+    assert send("_procedure_p3", module["Client_"](secret="s")) == b'{"value":{"secret":"s"}}'
+    assert send("_procedure_p4", [{"a": [1.5, None]}]) == b'{"value":[{"a":[1.5,null]}]}'
+    assert send("_procedure_p5", ["a"]) == b'{"value":["a"]}'
+
+
+class Word(Enum):
+    title = 1  # a method of texts
+    COUNT = 2
+
+
+def test_names_that_the_module_uses_itself() -> None:
+    def function(value: Word) -> datetime:
+        return datetime.min
+
+    module = use(python.render(build_manifest([make(function, name) for name in ("kontract", "datetime", "close")])))
+    assert {"kontract", "datetime", "close", "close_"} <= set(dir(module["Client"]))
+    assert [member.name for member in module["Word"]] == ["title_", "COUNT"]
 
 
 def test_an_error_that_has_the_name_of_a_type_is_refused() -> None:
