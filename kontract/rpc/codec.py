@@ -89,7 +89,9 @@ class Codec:
             values = self.arguments.validate_json(text, strict=True)
         except ValidationError as error:
             raise self._invalid(_explain(error)) from None
-        return self._bind(values | self._check_files(arguments.files))
+        if self.uploads or arguments.files:
+            values |= self._check_files(arguments.files)
+        return self._bind(values)
 
     def _check_files(self, files: Mapping[str, list[Any]]) -> dict[str, Any]:
         """Return the files by parameter, as the function takes them."""

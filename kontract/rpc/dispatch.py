@@ -17,7 +17,7 @@ from kontract.rpc.options import PLAIN, Options
 from kontract.rpc.position import known_position, read_position
 from kontract.rpc.procedure import Procedure
 from kontract.rpc.reply import Reply
-from kontract.rpc.results import HttpResp
+from kontract.rpc.results import Download, HttpResp
 
 Bound = tuple[list[Any], dict[str, Any]]
 
@@ -37,8 +37,8 @@ def dispatch(procedure: Procedure[..., Any], arguments: Arguments, options: Opti
 
     def run() -> Reply:
         args, kwargs = next(bound)
-        reply = _encode(codec, procedure.function(*args, **kwargs))
-        return replace(reply, snapshot=read_position())
+        head, body = _encode(codec, procedure.function(*args, **kwargs))
+        return Reply(body=body, snapshot=read_position(), **head)
 
     with nullcontext() if options.as_of is None else as_of(options.as_of):
         transact = rehearse if options.dry_run else run_transaction
@@ -57,13 +57,13 @@ async def adispatch(procedure: Procedure[..., Any], arguments: Arguments, option
 
     async def run() -> Reply:
         args, kwargs = next(bound)
-        reply = _encode(codec, await procedure.function(*args, **kwargs))
-        return replace(reply, snapshot=await asynchronous.call(read_position))
+        head, body = _encode(codec, await procedure.function(*args, **kwargs))
+        return Reply(body=body, snapshot=await asynchronous.call(read_position), **head)
 
     with nullcontext() if options.as_of is None else as_of(options.as_of):
         transact = arehearse if options.dry_run else arun_transaction
         reply, txid = await transact(attempt, isolation=procedure.isolation, retries=procedure.retries, lazy=True)
-        return replace(reply, txid=txid or reply.snapshot or await asynchronous.call(known_position))
+        return replace(reply, txid=txid or reply.snapshot or known_position())
 
 
 def start_stream(procedure: Procedure[..., Any], arguments: Arguments) -> Iterator[Any] | AsyncIterator[Any]:
@@ -81,9 +81,10 @@ def _bind(codec: Codec, arguments: Arguments) -> Iterator[Bound]:
     return chain([codec.decode(arguments)], map(codec.decode, repeat(arguments)))
 
 
-def _encode(codec: Codec, returned: Any) -> Reply:
-    status, headers = 200, {}
+def _encode(codec: Codec, returned: Any) -> tuple[dict[str, Any], bytes | Download]:
+    """Return the status and headers of what was returned, if it has any of its own, and the body."""
+    head: dict[str, Any] = {}
     if isinstance(returned, HttpResp):
-        returned, status, headers = returned.result, returned.status, dict(returned.headers)
-    body = codec.check_download(returned) if codec.is_download else codec.encode(returned)
-    return Reply(body=body, status=status, headers=headers)
+        head = {"status": returned.status, "headers": dict(returned.headers)}
+        returned = returned.result
+    return head, codec.check_download(returned) if codec.is_download else codec.encode(returned)

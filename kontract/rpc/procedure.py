@@ -4,7 +4,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import Parameter, Signature
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -32,6 +32,9 @@ class Procedure(Generic[P, T]):
     caller needs one (None: anybody may call), ``errors`` those that clients are told of.  ``etag``: whether what it
     returns depends on nothing but its arguments, its caller and stored data.  ``isolation`` and ``retries`` are those
     of its transaction (None: as the settings say), see ``kontract.transactional``.
+
+    ``is_async``: whether the function is a coroutine function, or an asynchronous generator.  ``is_stream``: whether it
+    yields its results one by one.  ``is_read_only``: whether it may neither write nor delete.
     """
 
     name: str
@@ -43,11 +46,18 @@ class Procedure(Generic[P, T]):
     etag: bool = True
     isolation: Isolation | None = None
     retries: int | None = None
+    is_async: bool = field(init=False)  # these three are asked for at every call
+    is_stream: bool = field(init=False)
+    is_read_only: bool = field(init=False)
 
     def __post_init__(self) -> None:
         _check_function(self.function)
         _check_name(self.name, self.place)
         _check_options(self)
+        yields_async = inspect.isasyncgenfunction(self.function)
+        object.__setattr__(self, "is_async", yields_async or iscoroutinefunction(self.function))
+        object.__setattr__(self, "is_stream", yields_async or inspect.isgeneratorfunction(self.function))
+        object.__setattr__(self, "is_read_only", not self.perm & (Perm.W | Perm.X))
         for parameter in signature(self.function).parameters.values():
             _check_parameter(parameter, self.place)
 
@@ -58,21 +68,6 @@ class Procedure(Generic[P, T]):
     def __wrapped__(self) -> Callable[P, T]:
         """The function, for ``inspect.signature`` and its like."""
         return self.function
-
-    @property
-    def is_async(self) -> bool:
-        """Whether the function is a coroutine function, or an asynchronous generator."""
-        return iscoroutinefunction(self.function) or inspect.isasyncgenfunction(self.function)
-
-    @property
-    def is_stream(self) -> bool:
-        """Whether the function yields its results one by one."""
-        return inspect.isgeneratorfunction(self.function) or inspect.isasyncgenfunction(self.function)
-
-    @property
-    def is_read_only(self) -> bool:
-        """Whether it may neither write nor delete."""
-        return not self.perm & (Perm.W | Perm.X)
 
     @property
     def doc(self) -> str:
