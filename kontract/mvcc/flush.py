@@ -95,8 +95,8 @@ def _flush(
 
 def flush_early(connection: BaseDatabaseWrapper, unit: Unit) -> None:
     """Write what ``unit`` has collected but keep the transaction, and so the clock, open."""
-    unit.in_steps = True
     for ns, writes in unit.by_namespace().items():
+        unit.in_steps.add(ns)
         _check_seen(connection, unit, ns, writes)
         _flush_namespace(connection, unit, ns, writes)
     unit.clear()
@@ -114,7 +114,7 @@ def _final_steps(connection: BaseDatabaseWrapper, unit: Unit) -> Iterator[Step]:
     for ns in sorted(versioned.keys() | unit.flushed.keys()):
         writes = versioned.get(ns, [])
         if ns in unit.flushed or len(writes) > limit:
-            unit.in_steps = True
+            unit.in_steps.add(ns)
             _flush_namespace(connection, unit, ns, writes)
             if flushed := unit.flushed.get(ns):  # none where there was nothing left to delete
                 yield finish_step(ns, flushed)

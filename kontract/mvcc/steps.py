@@ -139,7 +139,7 @@ def _rule_statements(
         written = [write.id for write in of_table if write.op != "delete"]
         deleted = [write.id for write in of_table if write.op == "delete"]
         changed[table] = written, deleted
-    in_steps = unit is not None and unit.in_steps
+    in_steps = unit is not None and ns in unit.in_steps and writes[0].table.options.versioned
     after = () if in_steps else tuple(reference_checks(changed, outgoing=check_references))
     return {"before": tuple(before), "under": tuple(under), "after": after}
 

@@ -61,7 +61,7 @@ class Unit:
         self.taken: set[Key] = set()  # documents of unversioned tables that must still be there to be deleted
         self.eager = eager  # whether unique values are claimed when a write is collected
         self.claimed: dict[tuple[int, int], set[str]] = {}  # key rows inserted by (ns, ptr) of the table
-        self.in_steps = False  # whether a flush takes several steps, so that references are checked at its end
+        self.in_steps: set[int] = set()  # namespaces flushed in several steps, whose references are checked at the end
         self.flushed: dict[int, Flushed] = {}  # by namespace
         self.committed: dict[int, int] = {}  # namespace -> txid, once committed
 

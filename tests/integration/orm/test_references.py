@@ -101,3 +101,17 @@ def test_a_serializable_block_is_no_exception() -> None:
         with pytest.raises(ConflictError):
             one.commit()
     assert Product.objects.get().category == category
+
+
+def test_a_namespace_is_checked_however_another_one_is_flushed(settings: Any, namespace: str) -> None:
+    kontract.tables.create_namespace(f"{namespace}-many")
+    with kontract.namespace(f"{namespace}-many"):
+        Category.objects.count()
+    nowhere = Category(name="Nowhere")
+    settings.KONTRACT = {**settings.KONTRACT, "FLUSH_LIMIT": 3}
+    with pytest.raises(ConstraintError), kontract.transaction():
+        with kontract.namespace(f"{namespace}-many"):
+            Category.objects.bulk_create(Category(name=str(n)) for n in range(5))
+        sell_to_nowhere = [Product(name=n, slug=n, category_id=nowhere.pk, price=1) for n in ("stool", "bench")]
+        Product.objects.bulk_create(sell_to_nowhere)
+    assert not Product.objects.exists()
