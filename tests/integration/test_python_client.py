@@ -25,6 +25,7 @@ from kontract.client import Answer, File, KontractProblem, Options, TruncatedStr
 from kontract.codegen.manifest import build_manifest
 from kontract.codegen.python import render
 from kontract.rpc.registry import registry
+from tests.docs import blocks, is_of
 from tests.zoo.server import serve
 
 ROOT = Path(__file__).parents[2]
@@ -342,3 +343,12 @@ def test_the_asynchronous_client_tries_again(zoo: Any) -> None:
             return result
 
     assert asyncio.run(use()) == 1
+
+
+def test_the_guide_runs(zoo: Any, url: str) -> None:
+    names: dict[str, Any] = {}
+    for block in blocks("docs/clients.md", "python"):
+        if not is_of(block, "zoo/backend.py"):
+            text = block.text.replace("https://example.org/kontract/", url)
+            exec(compile("\n" * block.line + text, "docs/clients.md", "exec"), names)  # noqa: S102 - our own guide
+    names["client"].close()
