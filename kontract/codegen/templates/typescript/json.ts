@@ -1,7 +1,7 @@
 // JSON without loss: an integer that a number cannot hold is a bigint, both ways.
 
 const $LONG_INTEGER = /\d{16}/;
-const $TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?/g;
+const $TOKENS = /\\.|"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?/g;
 const $INTEGER = /^-?\d+$/;
 
 /** A parsed text. `isWide`: it has integers beyond the safe range of numbers, which are bigints in `value`. */
@@ -15,8 +15,10 @@ export function $parseJson(text: string): $Parsed {
   // JSON.parse() rounds before anyone can see the digits, so they pass it as text that nobody could have foreseen.
   const mark = $randomText();
   let isWide = false;
+  let isText = false;
   const marked = text.replace($TOKENS, (token) => {
-    if (!$INTEGER.test(token) || Number.isSafeInteger(Number(token))) return token;
+    if (token === '"') isText = !isText;
+    if (isText || !$INTEGER.test(token) || Number.isSafeInteger(Number(token))) return token;
     isWide = true;
     return `"${mark}${token}"`;
   });

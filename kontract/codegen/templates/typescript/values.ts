@@ -69,11 +69,14 @@ function $codecAt(codec: Extract<$Codec, { list: unknown } | { tuple: unknown }>
 
 function $decodeFields(codec: Extract<$Codec, { fields: unknown }>, value: unknown, isWide: boolean): unknown {
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw new $Mismatch("an object is missing");
-  const decoded = Object.entries(value).map(([name, field]: [string, unknown]) => {
+  const decoded: Record<string, unknown> = { ...value };
+  const isEach = codec.rest !== undefined || isWide;
+  for (const name of Object.keys(isEach ? decoded : codec.fields)) {
+    if (!Object.hasOwn(decoded, name)) continue;
     const own = Object.hasOwn(codec.fields, name) ? codec.fields[name] : codec.rest;
-    return [name, $decode(own, field, isWide)] as const;
-  });
-  return Object.fromEntries(decoded); // unlike assignment, it takes "__proto__" for a name like any other
+    decoded[name] = $decode(own, decoded[name], isWide);
+  }
+  return decoded;
 }
 
 function $decodeUnion(branches: readonly $Branch[], value: unknown, isWide: boolean): unknown {
