@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import nullcontext
-from dataclasses import replace
 from itertools import chain, repeat
 from typing import Any
 
@@ -43,7 +42,7 @@ def dispatch(procedure: Procedure[..., Any], arguments: Arguments, options: Opti
     with nullcontext() if options.as_of is None else as_of(options.as_of):
         transact = rehearse if options.dry_run else run_transaction
         reply, txid = transact(attempt, isolation=procedure.isolation, retries=procedure.retries, lazy=True)
-        return replace(reply, txid=txid or reply.snapshot or known_position())
+        return _at(reply, txid or reply.snapshot or known_position())
 
 
 async def adispatch(procedure: Procedure[..., Any], arguments: Arguments, options: Options = PLAIN) -> Reply:
@@ -63,7 +62,12 @@ async def adispatch(procedure: Procedure[..., Any], arguments: Arguments, option
     with nullcontext() if options.as_of is None else as_of(options.as_of):
         transact = arehearse if options.dry_run else arun_transaction
         reply, txid = await transact(attempt, isolation=procedure.isolation, retries=procedure.retries, lazy=True)
-        return replace(reply, txid=txid or reply.snapshot or known_position())
+        return _at(reply, txid or reply.snapshot or known_position())
+
+
+def _at(reply: Reply, txid: int) -> Reply:
+    """Return the reply with its place in the order of commits; dataclasses.replace() takes several times as long."""
+    return Reply(body=reply.body, status=reply.status, headers=reply.headers, snapshot=reply.snapshot, txid=txid)
 
 
 def start_stream(procedure: Procedure[..., Any], arguments: Arguments) -> Iterator[Any] | AsyncIterator[Any]:
