@@ -1,6 +1,7 @@
 """What a call can raise, besides httpx's own errors for a connection that failed."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar, Self
 
 from kontract.client.structure import build_shape
@@ -38,6 +39,9 @@ class KontractProblem(ClientError):
         values = build_shape(dict(self.members.values())).validate_python(self.problem)
         for name, (key, _) in self.members.items():
             setattr(self, name, values.get(key))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), self.problem, status=self.status, retry_after=self.retry_after), ()
 
     def __str__(self) -> str:
         return f"{self.status} {self.code}: {self.args[0]}"

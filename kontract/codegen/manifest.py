@@ -5,7 +5,7 @@ the same project gives the same manifest on every machine.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from inspect import Parameter
 from typing import Any, get_origin, get_type_hints
@@ -15,7 +15,7 @@ from pydantic_core import PydanticSerializationError
 from typing_extensions import TypedDict
 
 from kontract.codegen.schemas import Schema, Source, build_schemas
-from kontract.exceptions import CallError
+from kontract.exceptions import CallError, ConfigurationError
 from kontract.perms import Perm
 from kontract.rpc.codec import Codec, get_codec
 from kontract.rpc.procedure import Procedure, signature
@@ -42,6 +42,11 @@ class ErrorEntry:
     status: int
     doc: str
     members: Schema
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from other errors."""
+        return self.name, self.code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,19 +97,42 @@ class Manifest:
     @property
     def errors(self) -> tuple[ErrorEntry, ...]:
         """Every declared error once, by name and code."""
-        found = {(error.name, error.code): error for entry in self.procedures for error in entry.errors}
+        found = {error.key: error for entry in self.procedures for error in entry.errors}
         return tuple(found[key] for key in sorted(found))
 
 
 def build_manifest(procedures: Iterable[Procedure[..., Any]]) -> Manifest:
-    """Describe procedures.  Raises ``ConfigurationError`` for an annotation that cannot be validated."""
+    """Describe procedures.
+
+    Raises ``ConfigurationError`` for an annotation that cannot be validated, and for errors that cannot be told apart.
+    """
     known = sorted(procedures, key=lambda procedure: procedure.name)
+    _check_errors(known)
     schemas, definitions, inputs = build_schemas([source for procedure in known for source in _list_sources(procedure)])
     return Manifest(
         procedures=tuple(_describe(procedure, get_codec(procedure), schemas) for procedure in known),
         definitions=definitions,
         inputs=inputs,
     )
+
+
+def _check_errors(procedures: Sequence[Procedure[..., Any]]) -> None:
+    """Raise unless clients can tell each error by its code, and by its class's name with that."""
+    seen: dict[tuple[str, str], type[CallError]] = {}
+    for procedure in procedures:
+        by_code: dict[str, type[CallError]] = {}
+        for error in procedure.errors:
+            other = by_code.setdefault(error.code, error)
+            other = seen.setdefault((error.__name__, error.code), error) if other is error else other
+            if other is not error:
+                raise ConfigurationError(
+                    f"The errors {_place(other)} and {_place(error)} both have the code {error.code!r}, so clients of "
+                    f"{procedure.name} could not tell them apart. Give each a code of its own."
+                )
+
+
+def _place(error: type[CallError]) -> str:
+    return f"{error.__module__}.{error.__qualname__}"
 
 
 def _list_sources(procedure: Procedure[..., Any]) -> list[Source]:

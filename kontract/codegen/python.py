@@ -7,7 +7,6 @@ from kontract.codegen.manifest import Manifest, ProcedureEntry
 from kontract.codegen.python_classes import write_definitions, write_error
 from kontract.codegen.python_names import BUILTINS, name_all, write_doc, write_value
 from kontract.codegen.python_types import API, Types
-from kontract.exceptions import ConfigurationError
 
 _HEADER = '''"""Typed clients of the API.
 
@@ -25,9 +24,8 @@ _METHODS = BUILTINS | {"close", "options"}
 
 
 def render(manifest: Manifest) -> str:
-    """Return the module's text.  Raises ``ConfigurationError`` where two classes would have one name."""
+    """Return the module's text."""
     types = Types(manifest)
-    _check_errors(manifest, types)
     blocks = [
         *write_definitions(manifest, types),
         *(write_error(error, types) for error in manifest.errors),
@@ -36,20 +34,9 @@ def render(manifest: Manifest) -> str:
         _write_client("AsyncClient", manifest, types),
     ]
     body = "\n\n".join(block for block in blocks if block)
-    names = sorted({*types.names.values(), *(error.name for error in manifest.errors), *API})
+    names = sorted({*types.names.values(), *types.errors.values(), *API})
     everything = "".join(f"    {write_value(name)},\n" for name in names)
     return f"{_HEADER}{_import_used(body)}\n\n__all__ = [\n{everything}]\n\n\n{body}"
-
-
-def _check_errors(manifest: Manifest, types: Types) -> None:
-    taken = {*types.names.values(), *API}
-    for error in manifest.errors:
-        if error.name in taken:
-            raise ConfigurationError(
-                f"The error {error.name} (code {error.code!r}) has the name of another class of the Python client. "
-                "Rename one of them."
-            )
-        taken.add(error.name)
 
 
 def _import_used(body: str) -> str:
@@ -71,7 +58,7 @@ def _write_descriptor(entry: ProcedureEntry, types: Types) -> str:
         f"    name={write_value(entry.name)},\n    result={result},\n",
         _write_table("arguments", arguments),
         f"    uploads=({uploads}),\n" if uploads else "",
-        _write_table("errors", {error.code: error.name for error in entry.errors}),
+        _write_table("errors", {error.code: types.errors[error.key] for error in entry.errors}),
         "    is_read_only=True,\n" if entry.is_read_only else "",
         "    is_stream=True,\n" if entry.is_stream else "",
     ]
@@ -107,7 +94,7 @@ def _write_method(entry: ProcedureEntry, name: str, types: Types, *, is_async: b
     is_awaited = is_async and not entry.is_stream
     return (
         f"    {'async ' if is_awaited else ''}def {name}({parameters}) -> {result}:\n"
-        f"{write_doc(_describe(entry), '        ')}"
+        f"{write_doc(_describe(entry, types), '        ')}"
         f"        return {'await ' if is_awaited else ''}self.{how}({_constant(entry)}, {{{given}}})\n"
     )
 
@@ -136,8 +123,8 @@ def _describe_result(entry: ProcedureEntry, item: str, *, is_async: bool) -> tup
     return item, "_call"
 
 
-def _describe(entry: ProcedureEntry) -> str:
-    raised = ", ".join(f"``{error.name}``" for error in entry.errors)
+def _describe(entry: ProcedureEntry, types: Types) -> str:
+    raised = ", ".join(f"``{types.errors[error.key]}``" for error in entry.errors)
     return f"{entry.doc}\n\nRaises {raised}." if raised else entry.doc
 
 

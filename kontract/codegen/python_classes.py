@@ -98,7 +98,7 @@ def write_error(error: ErrorEntry, types: Types) -> str:
     )
     table = f"{_INDENT}members = {{\n{members}{_INDENT}}}\n" if members else ""
     doc = write_doc(f"{error.doc}\n\nCode ``{error.code}``, status {error.status}.", _INDENT)
-    return f"class {error.name}(_kontract.KontractProblem):\n{join(doc, join(fields, table))}"
+    return f"class {types.errors[error.key]}(_kontract.KontractProblem):\n{join(doc, join(fields, table))}"
 
 
 def join(first: str, second: str) -> str:

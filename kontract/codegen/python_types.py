@@ -1,10 +1,11 @@
 """Annotations of Python from JSON Schemas."""
 
 import builtins
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from kontract.codegen.manifest import Manifest
+from kontract.codegen.manifest import ErrorEntry, Manifest
 from kontract.codegen.python_names import name_all, write_value
 from kontract.codegen.schemas import PREFIX, Schema
 
@@ -38,7 +39,7 @@ API = frozenset({"AsyncClient", "Client"})
 
 
 class Types:
-    """Writes annotations; ``names`` are the classes of the definitions, by the definition's name.
+    """Writes annotations; ``names`` are the classes of the definitions, ``errors`` those of declared errors.
 
     A type that is sent with fewer fields than it comes with is one class for both.
     """
@@ -49,6 +50,7 @@ class Types:
         own = [name for name in manifest.definitions if name not in self.alike]
         own_names = name_all(own, API | set(dir(builtins)))
         self.names = {name: own_names[self.alike.get(name, name)] for name in manifest.definitions}
+        self.errors = _name_errors(manifest.errors, {*self.names.values(), *API})
 
     def write(self, schema: Schema) -> str:
         """Return the annotation for a schema."""
@@ -91,6 +93,17 @@ class Types:
         values = schema.get("additionalProperties")
         key = self.write({"type": "string", **schema.get("propertyNames", {})})
         return f"dict[{key}, {self.write(values) if isinstance(values, Mapping) else '_typing.Any'}]"
+
+
+def _name_errors(errors: Sequence[ErrorEntry], taken: set[str]) -> dict[tuple[str, str], str]:
+    """Return the class of each error: its own name, or where that is not its alone, one made of its code."""
+    often = Counter([*(error.name for error in errors), *taken])
+    spelled = {error.key: "".join(word[:1].upper() + word[1:] for word in error.code.split("_")) for error in errors}
+    wanted = {error.key: error.name if often[error.name] == 1 else spelled[error.key] for error in errors}
+    found: dict[tuple[str, str], str] = {}
+    for key, text in wanted.items():
+        (found[key],) = name_all([text], {*taken, *found.values()}).values()
+    return found
 
 
 def find_alike(manifest: Manifest) -> dict[str, str]:

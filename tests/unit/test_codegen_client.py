@@ -1,5 +1,6 @@
 """The runtime of generated Python clients, without a server."""
 
+import pickle
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -86,6 +87,8 @@ def test_a_declared_error_is_read_by_its_code() -> None:
         datetime(2024, 1, 1, tzinfo=UTC),
         "409 sold: Gone.",
     )
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - as a pool of processes does
+    assert (type(again), again.left, str(again)) == (Sold, 3, str(error))
     assert type(KontractProblem.read({"code": "other"}, 409, None, {"sold": Sold})) is KontractProblem
     with pytest.raises(ValidationError):
         KontractProblem.read({"code": "sold", "left": "many"}, 409, None, {"sold": Sold})
