@@ -111,6 +111,11 @@ def remove_answers(connection: BaseDatabaseWrapper, ns: int, *, batch: int) -> I
     return _remove_all(connection, versions.REMOVE_ANSWERS, {"ns": ns, "batch": batch})
 
 
+def remove_channels(connection: BaseDatabaseWrapper, ns: int, *, batch: int) -> Iterator[int]:
+    """Remove the sessions of raystream that are over; see ``remove``."""
+    return _remove_all(connection, versions.REMOVE_CHANNELS, {"ns": ns, "batch": batch})
+
+
 def _remove_all(connection: BaseDatabaseWrapper, statement: str, params: dict[str, int]) -> Iterator[int]:
     with connection.cursor() as cursor:
         removed = params["batch"]

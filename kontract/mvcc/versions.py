@@ -26,6 +26,8 @@ HORIZONS: Final = 1  # ptr of vacuum's horizons, one unversioned document a tabl
 KEYS: Final = 2  # ptr of the key rows, which make values unique: one for each, that says which document has it
 ANSWERS: Final = 3  # ptr of the answers that calls with an Idempotency-Key were given, unversioned
 BUCKETS: Final = 4  # ptr of the rate limits' buckets, unversioned: until when each is booked
+CHANNELS: Final = 6  # ptr of raystream's sessions, unversioned
+SESSIONS: Final = 5  # ptr of the sessions of those who have signed in, unversioned
 FIRST_PTR: Final = 100  # smaller ones are reserved
 
 CLOCK_KEY: Final = 0x6B6F6E74  # "kont": the first key of pg_advisory_xact_lock, the namespace being the second
@@ -747,6 +749,168 @@ REMOVE_BUCKETS: Final = _remove_buckets("")
 SWEEP_BUCKETS: Final = _remove_buckets(f""" AND id = ANY(ARRAY(
     SELECT id FROM storage
     WHERE ns = %(ns)s AND ptr = {BUCKETS} AND _deleted_txid IS NULL AND id >= %(after)s ORDER BY id LIMIT %(batch)s
+  ))""")
+
+# Takes back what was counted.
+GIVE_BACK: Final = f"""
+UPDATE storage s SET data = jsonb_build_object('until', {_UNTIL} - %(cost)s::float8)
+WHERE ns = %(ns)s AND ptr = {BUCKETS} AND id = %(id)s AND _deleted_txid IS NULL RETURNING true
+"""
+
+# --- Sessions --------------------------------------------------------------------------------------------------------
+#
+# Rows of ``SESSIONS``: the id is the session's, ``_owner`` whose it is, and ``_order`` a hash of that, so that the
+# index on it finds all sessions of one principal.
+
+_SESSION = f"s.ns = %(ns)s AND s.ptr = {SESSIONS} AND s._deleted_txid IS NULL"
+_OF_PRINCIPAL = f"{_SESSION} AND s._order = hashtextextended(%(principal)s, 0) AND s._owner = %(principal)s"
+_IS_ALIVE = f"(s.data ->> 'idle_until')::float8 > {_NOW} AND (s.data ->> 'expires_at')::float8 > {_NOW}"
+
+CREATE_SESSION: Final = f"""
+INSERT INTO storage (ns, ptr, id, _txid, _owner, _order, data)
+SELECT %(ns)s, {SESSIONS}, %(sid)s, 0, %(principal)s, hashtextextended(%(principal)s, 0), %(data)s::jsonb ||
+  jsonb_build_object(
+    'counter', 0, 'created_at', {_NOW}, 'rotated_at', {_NOW},
+    'idle_until', {_NOW} + %(idle)s::float8, 'expires_at', {_NOW} + %(absolute)s::float8
+  )
+RETURNING data::text
+"""
+# A session that is alive, and its principal.
+SESSION: Final = f"""
+SELECT s._owner, s.data::text, p.data::text FROM storage s LEFT JOIN LATERAL (
+  SELECT data FROM storage
+  WHERE ns = %(ns)s AND ptr = %(users)s AND id = s._owner AND _deleted_txid IS NULL LIMIT 1
+) p ON true
+WHERE {_SESSION} AND s.id = %(sid)s AND {_IS_ALIVE}
+"""
+ROTATE_SESSION: Final = f"""
+UPDATE storage s SET data = s.data || jsonb_build_object(
+  'counter', %(counter)s::bigint + 1, 'rotated_at', {_NOW}, 'idle_until', {_NOW} + %(idle)s::float8
+)
+WHERE {_SESSION} AND s.id = %(sid)s AND {_IS_ALIVE} AND (s.data ->> 'counter')::bigint = %(counter)s
+RETURNING (s.data ->> 'counter')::bigint, s._owner
+"""
+SESSION_COUNTER: Final = f"""
+SELECT (s.data ->> 'counter')::bigint, {_NOW} - (s.data ->> 'rotated_at')::float8, s._owner
+FROM storage s
+WHERE {_SESSION} AND s.id = %(sid)s AND {_IS_ALIVE}
+"""
+SET_SESSION: Final = f"""
+UPDATE storage s SET data = s.data || %(data)s::jsonb WHERE {_SESSION} AND s.id = %(sid)s RETURNING s.id
+"""
+LIST_SESSIONS: Final = f"SELECT s.id, s.data::text FROM storage s WHERE {_OF_PRINCIPAL} AND {_IS_ALIVE}"
+END_SESSIONS: Final = f"""
+DELETE FROM storage s WHERE {_OF_PRINCIPAL} AND (%(only)s::text IS NULL OR s.id = %(only)s)
+  AND s.id IS DISTINCT FROM %(but)s::text
+RETURNING s.id
+"""
+REMOVE_SESSIONS: Final = f"""
+WITH gone AS MATERIALIZED (
+  SELECT ctid FROM storage s WHERE {_SESSION} AND NOT ({_IS_ALIVE}) LIMIT %(batch)s FOR UPDATE SKIP LOCKED
+), removed AS (
+  DELETE FROM storage s USING gone WHERE s.ns = %(ns)s AND s.ctid = gone.ctid
+)
+SELECT count(*) FROM gone
+"""
+# Anonymous principals that nobody can be any more, for no session is left, and that own nothing.
+IDLE_PRINCIPALS: Final = f"""
+SELECT p.id FROM storage p
+WHERE p.ns = %(ns)s AND p.ptr = %(users)s AND p._deleted_txid IS NULL AND p.data -> 'is_anonymous' = 'true'
+  AND (p.data ->> 'created_at')::float8 < {_NOW} - %(idle)s::float8
+  AND NOT EXISTS (
+    SELECT FROM storage s
+    WHERE s.ns = %(ns)s AND s.ptr = {SESSIONS} AND s._deleted_txid IS NULL
+      AND s._order = hashtextextended(p.id, 0) AND s._owner = p.id
+  )
+  AND NOT EXISTS (
+    SELECT FROM storage o
+    WHERE o.ns = %(ns)s AND o.ptr >= {FIRST_PTR} AND o._deleted_txid IS NULL AND o._owner = p.id
+  )
+ORDER BY p.id LIMIT %(batch)s
+"""
+# The document that has a unique value, by its key row; ``name`` is the constraint's.
+FIND_UNIQUE: Final = f"""
+SELECT p.id, p.data::text FROM (
+  SELECT {_HASHED.format(key="k.key")} AS key FROM (SELECT jsonb_build_array(%(value)s::text)::text AS key) k
+) k JOIN storage u ON u.ns = %(ns)s AND u.ptr = {KEYS} AND u._deleted_txid IS NULL
+  AND u.id = %(ptr)s::text || '/' || %(name)s || '/' || k.key
+JOIN storage p ON p.ns = %(ns)s AND p.ptr = %(ptr)s AND p._deleted_txid IS NULL AND p.id = u.data ->> 'id'
+"""
+
+# --- Changing owners -------------------------------------------------------------------------------------------------
+
+_OWNED = "ns = %(ns)s AND ptr = ANY(%(ptrs)s) AND _deleted_txid IS NULL AND _owner = %(owner)s"
+COUNT_OWNED: Final = f"SELECT ptr, count(*) FROM storage WHERE {_OWNED} GROUP BY ptr"
+LIST_OWNED: Final = f"SELECT ptr, id, _order, data::text FROM storage WHERE {_OWNED} ORDER BY ptr, id"
+# Of unversioned tables, in place; ``ids`` restricts them, unless it is NULL.
+GIVE_OWNED: Final = f"""
+UPDATE storage SET _owner = %(to)s WHERE {_OWNED} AND (%(ids)s::text[] IS NULL OR id = ANY(%(ids)s::text[]))
+RETURNING ptr, id
+"""
+
+# --- Sessions of raystream -------------------------------------------------------------------------------------------
+
+# A life of the server ends when it is started anew: by hand, as another one that takes its place, or from a backup.
+_LIFE = "extract(epoch FROM pg_postmaster_start_time())::text"
+# It also recovers from a crash of one of its processes, and then begins its statistics anew (PostgreSQL, "The
+# Cumulative Statistics System"); what it had not flushed until then is gone.
+_UNFLUSHED_LIFE = f"{_LIFE} || '/' || extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time())::text"
+_CHANNEL = f"ns = %(ns)s AND ptr = {CHANNELS} AND id = %(id)s AND _deleted_txid IS NULL"
+
+
+class Channels:
+    """The statements on the sessions, which are good for one life of the server.
+
+    With ``flush`` a commit waits until it is on disk, whatever the server's default; without, it does not wait, and a
+    session ends as well when the server has recovered from a crash, which may have lost its latest state.
+    """
+
+    def __init__(self, *, flush: bool) -> None:
+        life = f"jsonb_build_object('life', {_LIFE if flush else _UNFLUSHED_LIFE})"
+        wait = "CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END"
+        how = wait if flush else "'off'"
+        commit = f"set_config('synchronous_commit', {how}, true)"
+        move = f"""moved AS (
+  UPDATE storage SET data = %(after)s::jsonb || {life} WHERE {_CHANNEL} AND data = %(before)s::jsonb || {life}
+  RETURNING true
+)"""
+        self.find: Final = f"""
+SELECT (SELECT data - 'life' FROM storage WHERE {_CHANNEL} AND data @> {life})
+"""
+        self.begin: Final = f"""
+WITH begun AS (
+  INSERT INTO storage (ns, ptr, id, _txid, data) VALUES (%(ns)s, {CHANNELS}, %(id)s, 0, %(after)s::jsonb || {life})
+)
+SELECT {commit}
+"""
+        self.move: Final = f"WITH {move} SELECT EXISTS (SELECT FROM moved), {commit}"
+        self.replace: Final = f"""
+WITH {move}, begun AS (
+  INSERT INTO storage (ns, ptr, id, _txid, data)
+  SELECT %(ns)s, {CHANNELS}, %(new_id)s, 0, %(new)s::jsonb || {life} FROM moved
+)
+SELECT EXISTS (SELECT FROM moved), {commit}
+"""
+
+
+def _remove_channels(condition: str) -> str:
+    return f"""
+WITH gone AS MATERIALIZED (
+  SELECT ctid FROM storage s
+  WHERE ns = %(ns)s AND ptr = {CHANNELS} AND _deleted_txid IS NULL{condition}
+    AND ((s.data ->> 'expires_at')::float8 <= {_NOW} OR NOT starts_with(s.data ->> 'life', {_LIFE}))
+  LIMIT %(batch)s FOR UPDATE SKIP LOCKED
+), removed AS (
+  DELETE FROM storage s USING gone WHERE s.ns = %(ns)s AND s.ctid = gone.ctid
+)
+SELECT count(*) FROM gone
+"""
+
+
+REMOVE_CHANNELS: Final = _remove_channels("")
+SWEEP_CHANNELS: Final = _remove_channels(f""" AND id = ANY(ARRAY(
+    SELECT id FROM storage
+    WHERE ns = %(ns)s AND ptr = {CHANNELS} AND _deleted_txid IS NULL AND id >= %(after)s ORDER BY id LIMIT %(batch)s
   ))""")
 
 # --- Snapshots, history, vacuum --------------------------------------------------------------------------------------

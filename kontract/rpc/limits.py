@@ -11,21 +11,12 @@ so that a flood from ever new addresses does not fill the table.
 
 import random
 import re
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
 
-from django.db.backends.base.base import BaseDatabaseWrapper
-
-from kontract.exceptions import ConfigurationError, ConflictError
+from kontract.exceptions import ConfigurationError
 from kontract.mvcc import asynchronous, versions
-from kontract.mvcc.connections import fetch_quietly
-from kontract.mvcc.errors import translated
-from kontract.mvcc.transaction import attempts
-from kontract.mvcc.units import in_transaction
+from kontract.mvcc.alone import fetch_alone
 from kontract.tables.catalog import locate
 
 _RATE = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})?([smhd])")
@@ -75,11 +66,11 @@ def take(bucket: str, rate: str | Rate, cost: int = 1, *, burst: int | None = No
         raise ConfigurationError(f"{cost} events at once do not fit the burst of {size}. Give a greater one.")
     connection, ns = locate()
     params = {"ns": ns, "id": _make_id(bucket), "cost": cost * rate.interval, "size": size * rate.interval}
-    with _apart(connection) as own:
-        wait: float = _run(own, versions.TAKE, params)
-        if not wait and random.random() < _SWEEP_CHANCE:  # noqa: S311 - not a secret
-            _run(own, versions.SWEEP_BUCKETS, {"ns": ns, "after": _make_id(str(random.random())), "batch": _SWEPT})  # noqa: S311
-        return wait
+    wait: float = fetch_alone(connection, versions.TAKE, params)[0][0]
+    if not wait and random.random() < _SWEEP_CHANCE:  # noqa: S311 - not a secret
+        after = _make_id(str(random.random()))  # noqa: S311
+        fetch_alone(connection, versions.SWEEP_BUCKETS, {"ns": ns, "after": after, "batch": _SWEPT})
+    return wait
 
 
 async def atake(bucket: str, rate: str | Rate, cost: int = 1, *, burst: int | None = None) -> float:
@@ -87,32 +78,13 @@ async def atake(bucket: str, rate: str | Rate, cost: int = 1, *, burst: int | No
     return await asynchronous.call(take, bucket, rate, cost, burst=burst)
 
 
+def give_back(bucket: str, rate: str | Rate, cost: int = 1) -> None:
+    """Take back ``cost`` events that ``take`` has counted, which turned out not to be what is limited."""
+    rate = rate if isinstance(rate, Rate) else Rate.parse(rate)
+    connection, ns = locate()
+    fetch_alone(connection, versions.GIVE_BACK, {"ns": ns, "id": _make_id(bucket), "cost": cost * rate.interval})
+
+
 def _make_id(bucket: str) -> str:
     """Return an id of the same length for every name: clients have a hand in them."""
     return blake2b(bucket.encode(errors="surrogatepass"), digest_size=20).hexdigest()
-
-
-@contextmanager
-def _apart(connection: BaseDatabaseWrapper) -> Iterator[BaseDatabaseWrapper]:
-    """Yield a connection on which a statement is a transaction of its own."""
-    if not in_transaction(connection):
-        yield connection
-        return
-    other = connection.copy()
-    try:
-        yield other
-    finally:
-        other.close()
-
-
-def _run(connection: BaseDatabaseWrapper, sql: str, params: dict[str, object]) -> Any:
-    """Run a statement, again after a conflict, which there can be where the server's default isolation is higher."""
-    pauses = attempts()
-    while True:
-        try:
-            with translated():
-                return fetch_quietly(connection, sql, params)[0][0]
-        except ConflictError:
-            if (pause := next(pauses, None)) is None:
-                raise
-            time.sleep(pause)

@@ -48,6 +48,8 @@ class Command(BaseCommand):
                 self.stdout.write(f"namespace {ns}: removed {buckets} rate limits that have run out")
                 answers = sum(vacuum.remove_answers(connection, ns, batch=options["batch"]))
                 self.stdout.write(f"namespace {ns}: removed {answers} answers to idempotency keys that have expired")
+                channels = sum(vacuum.remove_channels(connection, ns, batch=options["batch"]))
+                self.stdout.write(f"namespace {ns}: removed {channels} sessions of raystream that are over")
             if options["sizes"]:
                 self._report(connection, ns)
 
