@@ -109,9 +109,14 @@ def test_a_namespace_is_checked_however_another_one_is_flushed(settings: Any, na
         Category.objects.count()
     nowhere = Category(name="Nowhere")
     settings.KONTRACT = {**settings.KONTRACT, "FLUSH_LIMIT": 3}
-    with pytest.raises(ConstraintError), kontract.transaction():
+
+    def write() -> None:
         with kontract.namespace(f"{namespace}-many"):
             Category.objects.bulk_create(Category(name=str(n)) for n in range(5))
-        sell_to_nowhere = [Product(name=n, slug=n, category_id=nowhere.pk, price=1) for n in ("stool", "bench")]
-        Product.objects.bulk_create(sell_to_nowhere)
+        Product.objects.bulk_create(
+            Product(name=n, slug=n, category_id=nowhere.pk, price=1) for n in ("stool", "bench")
+        )
+
+    with pytest.raises(ConstraintError):
+        kontract.transactional(write)()
     assert not Product.objects.exists()
