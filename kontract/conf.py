@@ -4,9 +4,12 @@ Nothing else reads ``django.conf``.  A mistake is a system check (see ``kontract
 raises ``ConfigurationError``.
 """
 
+import base64
+import binascii
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
+from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
@@ -20,6 +23,7 @@ from kontract.perms import RWX, Perm
 
 Durability = Literal["strict", "group"]
 Isolation = Literal["snapshot", "serializable"]
+Policy = Literal["allowed", "required"]  # of raystream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +48,70 @@ class TableOptions:
 
 
 _NO_FIELDS: Final[frozenset[str]] = frozenset()
+
+Algorithm = Literal["HS256", "EdDSA"]
+_DAY: Final = 86_400.0
+_VALIDATION: Final = "django.contrib.auth.password_validation."
+
+
+def _default_rates() -> dict[str, str]:
+    return {"anonymous": "30/h", "login": "30/m", "failures": "5/5m", "register": "20/h", "refresh": "30/m"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthOptions:
+    """How callers sign in, ``KONTRACT["AUTH"]``; the comments give the unit.  See docs/auth.md."""
+
+    providers: Sequence[Any] = (  # dotted paths, or {"provider": path, "options": {...}}
+        "kontract.auth.providers.AnonymousProvider",
+        "kontract.auth.providers.PasswordProvider",
+    )
+    allow_anonymous: bool = True  # whether visitors get a principal of their own
+    issuer: str = "kontract"  # of access tokens
+    audience: str = "kontract"
+    algorithm: Algorithm = "HS256"  # "EdDSA": others can verify access tokens, by jwks.json
+    access_seconds: float = 600.0  # that an access token is valid
+    leeway_seconds: float = 10.0  # that clocks may differ; at most 30
+    refresh_idle_seconds: float = 30 * _DAY  # after which a session that is not refreshed ends
+    refresh_absolute_seconds: float = 90 * _DAY  # after which every session ends
+    reuse_seconds: float = 60.0  # that the refresh token before the current one is still taken
+    session_cache_seconds: float = 0.5  # that a process trusts what it knows of a session; at most 1
+    validators: Sequence[Mapping[str, Any]] = (  # of passwords, as Django's AUTH_PASSWORD_VALIDATORS
+        {"NAME": f"{_VALIDATION}MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+        {"NAME": f"{_VALIDATION}CommonPasswordValidator"},
+        {"NAME": f"{_VALIDATION}UserAttributeSimilarityValidator"},
+    )
+    max_password_length: int = 1024  # characters
+    rates: Mapping[str, str] = field(default_factory=_default_rates, hash=False)  # what is not given is as by default
+    concurrent_hashes: int | None = None  # in each process; None: one for every two processors
+    waiting_hashes: int = 8  # that may wait for one of those; more are refused
+    cookie_name: str = "kontract_refresh"
+    cookie_secure: bool | None = None  # None: unless DEBUG
+    cookie_domain: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaystreamKey:
+    """A static key of the server: its 32 secret bytes, and until when it is used, in seconds of UNIX time."""
+
+    secret: bytes = field(repr=False)
+    not_after: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaystreamOptions:
+    """The encrypted channel, ``KONTRACT["RAYSTREAM"]``; the comments give the unit.  See docs/raystream.md."""
+
+    audience: str  # names the service, equal in server and clients
+    keys: tuple[RaystreamKey, ...]  # the current one first, then the next
+    wrapping_key: bytes = field(repr=False)  # 32 bytes, which seal the sessions' secrets in the database
+    policy: Policy = "allowed"  # "required": procedures are called through the channel only, where nothing else is said
+    egroups: Mapping[str, Policy] = field(default_factory=dict, hash=False)  # of endpoint groups
+    suites: tuple[int, ...] = (1, 2)  # that clients may use, by preference: 1 ChaCha20-Poly1305, 2 AES-256-GCM
+    limits: Mapping[str, int] = field(default_factory=dict, hash=False)  # of sessions, see kontract.raystream.limits
+    handshakes: str = "600/m"  # that one address, or one IPv6 network /64, may make
+    pending: int = 10_000  # sessions at once that have not made a request yet
+    flush: bool = True  # wait until a request's number is on disk before it runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +140,8 @@ class Settings:
     TRUSTED_PROXIES: int = 0  # proxies of ours in front, each of which appends to X-Forwarded-For
     ROUTES: str | PathLike[str] | None = None  # the manifest of routes; None: import every backend.py at start-up
     OPENAPI: bool = True  # serve the OpenAPI document, which tells everybody the names of all procedures
+    AUTH: AuthOptions = field(default_factory=AuthOptions)  # how callers sign in, with "kontract.auth" installed
+    RAYSTREAM: RaystreamOptions | None = None  # the encrypted channel; None: there is none
     RELEASE: str = ""  # names what is deployed: another one makes clients' copies of results stale
 
 
@@ -90,6 +160,8 @@ def parse(raw: Any) -> Settings:
             raise ConfigurationError(f"KONTRACT has an unknown setting {key!r}.{hint}")
     values = dict(raw)
     values["TABLES"] = _parse_tables(raw.get("TABLES", {}))
+    values["AUTH"] = _parse_auth(raw.get("AUTH", {}))
+    values["RAYSTREAM"] = _parse_raystream(raw.get("RAYSTREAM"))
     settings = Settings(**values)
     _validate(settings)
     return settings
@@ -131,6 +203,135 @@ def _validate_access(name: str, options: TableOptions) -> None:
         )
 
 
+def _parse_auth(raw: Any) -> AuthOptions:
+    if not isinstance(raw, Mapping):
+        raise ConfigurationError(f'KONTRACT["AUTH"] must be a dict of options, not {type(raw).__name__}.')
+    known = {f.name for f in fields(AuthOptions)}
+    for key in raw:
+        if key not in known:
+            close = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"Did you mean {close[0]!r}?" if close else f"Known options: {', '.join(sorted(known))}."
+            raise ConfigurationError(f'KONTRACT["AUTH"] has an unknown option {key!r}. {hint}')
+    values = dict(raw)
+    if isinstance(rates := raw.get("rates", {}), Mapping):
+        values["rates"] = {**_default_rates(), **rates}
+    options = AuthOptions(**values)
+    for key in known:
+        _validate_auth_option(key, getattr(options, key))
+    return options
+
+
+_AUTH_TYPES: Final[dict[str, tuple[tuple[type, ...], str]]] = {
+    "providers": ((list, tuple), "a list"),
+    "allow_anonymous": ((bool,), "True or False"),
+    "issuer": ((str,), "a string"),
+    "audience": ((str,), "a string"),
+    "validators": ((list, tuple), "a list of dicts"),
+    "rates": ((Mapping,), "a dict of rates, such as {'login': '30/m'}"),
+    "concurrent_hashes": ((int, type(None)), "a number, or None"),
+    "cookie_name": ((str,), "a string"),
+    "cookie_secure": ((bool, type(None)), "True, False or None"),
+    "cookie_domain": ((str, type(None)), "a string, or None"),
+}
+_AUTH_LIMITS: Final[dict[str, float]] = {"leeway_seconds": 30, "session_cache_seconds": 1}
+
+
+def _validate_auth_option(key: str, value: Any) -> None:
+    place = f'KONTRACT["AUTH"]["{key}"] is {value!r}; it must be'
+    if key == "algorithm":
+        if value not in ("HS256", "EdDSA"):
+            raise ConfigurationError(f'{place} "HS256" or "EdDSA".')
+    elif key in _AUTH_TYPES:
+        types, meaning = _AUTH_TYPES[key]
+        if not isinstance(value, types):
+            raise ConfigurationError(f"{place} {meaning}.")
+    elif isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+        raise ConfigurationError(f"{place} a number that is not negative.")
+    if key in _AUTH_LIMITS and value > _AUTH_LIMITS[key]:
+        raise ConfigurationError(f"{place} at most {_AUTH_LIMITS[key]:g}.")
+    if key == "concurrent_hashes" and value is not None and value < 1:
+        raise ConfigurationError(f"{place} at least 1.")
+    if key == "rates" and (unknown := value.keys() - _default_rates().keys()):
+        raise ConfigurationError(
+            f'KONTRACT["AUTH"]["rates"] has {min(unknown)!r}; it may have {", ".join(sorted(_default_rates()))}.'
+        )
+
+
+def _parse_raystream(raw: Any) -> RaystreamOptions | None:
+    if raw is None:
+        return None
+    place = 'KONTRACT["RAYSTREAM"]'
+    if not isinstance(raw, Mapping):
+        raise ConfigurationError(f"{place} must be a dict of options, not {type(raw).__name__}.")
+    known = {f.name: f for f in fields(RaystreamOptions)}
+    for key in raw:
+        if key not in known:
+            close = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"Did you mean {close[0]!r}?" if close else f"Known options: {', '.join(sorted(known))}."
+            raise ConfigurationError(f"{place} has an unknown option {key!r}. {hint}")
+    for key, option in known.items():
+        if option.default is MISSING and option.default_factory is MISSING and key not in raw:
+            raise ConfigurationError(f"{place} lacks {key!r}. manage.py kontract_keys new writes what is needed.")
+    values = dict(raw)
+    values["wrapping_key"] = _parse_secret(f'{place}["wrapping_key"]', raw["wrapping_key"])
+    if not isinstance(raw["keys"], (list, tuple)) or not raw["keys"]:
+        raise ConfigurationError(f'{place}["keys"] must be a list of keys: the current one, and the next.')
+    values["keys"] = tuple(_parse_key(f'{place}["keys"][{n}]', key) for n, key in enumerate(raw["keys"]))
+    values["suites"] = tuple(raw.get("suites", (1, 2)))
+    options = RaystreamOptions(**values)
+    _validate_raystream(place, options)
+    return options
+
+
+def _parse_key(place: str, raw: Any) -> RaystreamKey:
+    if not isinstance(raw, Mapping) or raw.keys() != {"key", "not_after"}:
+        raise ConfigurationError(f'{place} must be a dict with "key", 32 bytes in base64, and "not_after", a day.')
+    return RaystreamKey(
+        secret=_parse_secret(f'{place}["key"]', raw["key"]),
+        not_after=_parse_moment(f'{place}["not_after"]', raw["not_after"]),
+    )
+
+
+def _parse_secret(place: str, raw: Any) -> bytes:
+    """Return the 32 bytes of a secret, which no error shows."""
+    try:
+        secret = base64.b64decode(raw, validate=True)
+    except (TypeError, ValueError, binascii.Error):
+        secret = b""
+    if len(secret) != 32:
+        raise ConfigurationError(f"{place} must be 32 random bytes in base64. manage.py kontract_keys new makes some.")
+    return secret
+
+
+def _parse_moment(place: str, raw: Any) -> float:
+    """Return the seconds of UNIX time of a moment, or of the end of a day, in UTC where nothing else is said."""
+    try:
+        moment = raw if isinstance(raw, date) else datetime.fromisoformat(raw)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f'{place} is {raw!r}; it must be a day, such as "2027-12-31".') from error
+    if not isinstance(moment, datetime) or (isinstance(raw, str) and len(raw) == len("2027-12-31")):
+        moment = datetime.combine(moment, time.max)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _validate_raystream(place: str, options: RaystreamOptions) -> None:
+    if not isinstance(options.audience, str) or not options.audience:
+        raise ConfigurationError(
+            f'{place}["audience"] is {options.audience!r}; it must be a name, such as your domain.'
+        )
+    if not isinstance(options.egroups, Mapping) or not isinstance(options.limits, Mapping):
+        raise ConfigurationError(f'{place}["egroups"] and {place}["limits"] must be dicts.')
+    policies = {f'{place}["policy"]': options.policy}
+    policies |= {f'{place}["egroups"][{name!r}]': policy for name, policy in options.egroups.items()}
+    for where, policy in policies.items():
+        if policy not in ("allowed", "required"):
+            raise ConfigurationError(f'{where} is {policy!r}; it must be "allowed" or "required".')
+    if not isinstance(options.flush, bool):
+        raise ConfigurationError(f'{place}["flush"] is {options.flush!r}; it must be True or False.')
+    if isinstance(options.pending, bool) or not isinstance(options.pending, int) or options.pending < 2:
+        raise ConfigurationError(f'{place}["pending"] is {options.pending!r}; it must be a number from 2 on.')
+
+
 def _validate(settings: Settings) -> None:
     choices = {"DURABILITY": ("strict", "group"), "ISOLATION": ("snapshot", "serializable")}
     for key, allowed in choices.items():
@@ -152,7 +353,17 @@ def _validate(settings: Settings) -> None:
         raise ConfigurationError(
             f'KONTRACT["ROUTES"] is {settings.ROUTES!r}; it must be an absolute path, such as BASE_DIR / "routes.json".'
         )
-    skipped = {"TABLES", "PREPARED_STATEMENTS", "ROUTES", "MIDDLEWARE", "OPENAPI", "RELEASE", *choices}
+    skipped = {
+        "TABLES",
+        "PREPARED_STATEMENTS",
+        "ROUTES",
+        "MIDDLEWARE",
+        "OPENAPI",
+        "RELEASE",
+        "AUTH",
+        "RAYSTREAM",
+        *choices,
+    }
     for key in (f.name for f in fields(Settings) if f.name not in skipped):
         value = getattr(settings, key)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
@@ -166,6 +377,32 @@ def _validate(settings: Settings) -> None:
 def _is_absolute(path: object) -> bool:
     """Tell whether ``path`` names the same file wherever the process runs."""
     return isinstance(path, (str, PathLike)) and Path(path).is_absolute()
+
+
+def get_secrets() -> tuple[str | bytes, ...]:
+    """Return Django's secret keys: the current one, and those that it has replaced."""
+    return (django_settings.SECRET_KEY, *django_settings.SECRET_KEY_FALLBACKS)
+
+
+def is_debug() -> bool:
+    """Return whether Django's DEBUG is on."""
+    return bool(django_settings.DEBUG)
+
+
+def get_installed_middleware() -> tuple[str, ...]:
+    """Return the dotted paths in Django's MIDDLEWARE."""
+    return tuple(django_settings.MIDDLEWARE)
+
+
+def get_https_header() -> str | None:
+    """Return the name in META of the header by which a proxy tells that a request came through TLS."""
+    header = django_settings.SECURE_PROXY_SSL_HEADER
+    return header[0] if header else None
+
+
+def is_https_enforced() -> bool:
+    """Return whether Django sends whoever comes without TLS to https."""
+    return bool(django_settings.SECURE_SSL_REDIRECT)
 
 
 @lru_cache(maxsize=1)

@@ -238,6 +238,51 @@ class AuthenticationRequiredError(KontractError, PermissionDenied):
     http_status = 401
 
 
+class InvalidTokenError(KontractError, PermissionDenied):
+    """A token is no token of ours, or has expired, or its session has ended; which of these, nobody is told."""
+
+    code = "invalid_token"
+    http_status = 401
+
+    def __init__(self, message: str = "The token is not valid (any more). Refresh it, or sign in.") -> None:
+        super().__init__(message)
+
+
+class InvalidCredentialsError(CallError):
+    """Nobody can sign in with these credentials."""
+
+    code = "invalid_credentials"
+    http_status = 401
+
+
+class AccountExistsError(CallError):
+    """There is an account with this name; sign in to it, and merge if you have data elsewhere."""
+
+    code = "account_exists"
+    http_status = 409
+
+
+class AlreadySignedInError(CallError):
+    """You have signed in already. An anonymous principal gets an account by auth_link."""
+
+    code = "already_signed_in"
+    http_status = 409
+
+
+class RaystreamRequiredError(KontractError, PermissionDenied):
+    """This may be called through the encrypted channel only."""
+
+    code = "raystream_required"
+    http_status = 403
+
+
+class RaystreamBoundError(KontractError, PermissionDenied):
+    """The session of the encrypted channel belongs to somebody else than who has signed in inside it."""
+
+    code = "raystream_bound"
+    http_status = 403
+
+
 class RateLimitedError(KontractError):
     """The caller has called too often; ``retry_after`` is the number of seconds to wait."""
 

@@ -24,6 +24,7 @@ from kontract.rpc.access import check_access
 from kontract.rpc.batch import as_item, make_request, read_batch
 from kontract.rpc.caller import aidentify, identify
 from kontract.rpc.chains import applies_rules, compose_for
+from kontract.rpc.channel import acheck_channel, check_channel
 from kontract.rpc.codec import get_codec
 from kontract.rpc.dispatch import adispatch, dispatch, start_stream
 from kontract.rpc.options import read_options
@@ -54,6 +55,7 @@ def call(request: HttpRequest, name: str) -> HttpResponseBase:
         check_request(request, procedure)
         with calling(identify(request, procedure)) as caller:
             check_access(procedure, caller)
+            check_channel(request, procedure, caller)
             response: HttpResponseBase = compose_for(procedure, request.path, _view_of(procedure))(request)
             return response
     except Exception as error:
@@ -70,6 +72,7 @@ async def acall(request: HttpRequest, name: str) -> HttpResponseBase:
         check_request(request, procedure)
         with calling(await aidentify(request, procedure)) as caller:
             check_access(procedure, caller)
+            await acheck_channel(request, procedure, caller)
             response: HttpResponseBase = await compose_for(procedure, request.path, _view_of(procedure))(request)
             return response
     except Exception as error:

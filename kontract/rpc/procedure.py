@@ -11,7 +11,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 from asgiref.sync import iscoroutinefunction
 from pydantic.fields import FieldInfo
 
-from kontract.conf import Isolation
+from kontract.conf import Isolation, Policy
 from kontract.exceptions import CallError, ConfigurationError
 from kontract.perms import RWX, Perm
 
@@ -31,7 +31,8 @@ class Procedure(Generic[P, T]):
     ``egroup`` is its endpoint group, ``perm`` what it may do to stored data, ``ugroups`` the user groups of which a
     caller needs one (None: anybody may call), ``errors`` those that clients are told of.  ``etag``: whether what it
     returns depends on nothing but its arguments, its caller and stored data.  ``isolation`` and ``retries`` are those
-    of its transaction (None: as the settings say), see ``kontract.transactional``.
+    of its transaction (None: as the settings say), see ``kontract.transactional``.  ``raystream``: whether it must be
+    called through the encrypted channel, or need not be (None: as its endpoint group and the settings say).
 
     ``is_async``: whether the function is a coroutine function, or an asynchronous generator.  ``is_stream``: whether it
     yields its results one by one.  ``is_read_only``: whether it may neither write nor delete.
@@ -46,6 +47,7 @@ class Procedure(Generic[P, T]):
     etag: bool = True
     isolation: Isolation | None = None
     retries: int | None = None
+    raystream: Policy | None = None
     is_async: bool = field(init=False)  # these three are asked for at every call
     is_stream: bool = field(init=False)
     is_read_only: bool = field(init=False)
@@ -110,6 +112,10 @@ def _check_options(procedure: Procedure[..., Any]) -> None:
         raise ConfigurationError(
             f"The procedure {procedure.place} has egroup={procedure.egroup!r}: use 1 to 100 ASCII letters, digits, "
             "'_', '.' or '-', beginning with a letter."
+        )
+    if procedure.raystream not in (None, "allowed", "required"):
+        raise ConfigurationError(
+            f"The procedure {procedure.place} has raystream={procedure.raystream!r}. Say 'allowed' or 'required'."
         )
     for error in procedure.errors:
         if not (inspect.isclass(error) and issubclass(error, CallError)):

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, overload
 
 from django.utils.module_loading import autodiscover_modules
 
-from kontract.conf import Isolation
+from kontract.conf import Isolation, Policy
 from kontract.exceptions import CallError, ConfigurationError, ProcedureNotFound
 from kontract.perms import RWX, Perm
 from kontract.rpc.origin import Origin, find_origin
@@ -195,6 +195,7 @@ def backend(
     etag: bool = True,
     isolation: Isolation | None = None,
     retries: int | None = None,
+    raystream: Policy | None = None,
 ) -> Callable[[Callable[P, T]], Procedure[P, T]]: ...
 
 
@@ -210,7 +211,8 @@ def backend(function: Any = None, /, *, name: str | None = None, **options: Any)
     ``perm``: what the procedure may do to stored data, a constant of ``kontract.perms``: read (R), write (W), delete
     (X); one without W and X can be called with GET.  ``ugroup``: the user group, or groups, of which a caller needs
     one.  ``errors``: subclasses of ``kontract.CallError`` that clients are told of.  ``etag``: False where the result
-    depends on more than arguments, caller and stored data.
+    depends on more than arguments, caller and stored data.  ``raystream``: "required" where it is to be called through
+    the encrypted channel only, "allowed" where it need not be, whatever its endpoint group and the settings say.
 
     Raises ``ConfigurationError`` for a function that cannot be called over JSON, and for a name that is taken.
     """

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from kontract.conf import Policy
 from kontract.exceptions import ConfigurationError
 from kontract.perms import Perm
 from kontract.rpc.procedure import Procedure
@@ -25,6 +26,7 @@ class Route:
     perm: Perm
     ugroups: frozenset[str] | None
     etag: bool
+    raystream: Policy | None
 
     @property
     def is_read_only(self) -> bool:
@@ -51,6 +53,7 @@ def route_of(procedure: Procedure[..., Any], module: str | None = None) -> Route
         perm=procedure.perm,
         ugroups=procedure.ugroups,
         etag=procedure.etag,
+        raystream=procedure.raystream,
     )
 
 
@@ -65,6 +68,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("module", "function", "egroup", "perm"), (str,)),
     **dict.fromkeys(("is_async", "is_stream", "etag"), (bool,)),
     "ugroups": (list, type(None)),
+    "raystream": (str, type(None)),
 }
 
 
@@ -75,5 +79,7 @@ def from_entry(name: str, entry: Any) -> Route:
         raise ConfigurationError(f"The entry of the procedure {name[:100]!a} is not one that kontract_compile writes.")
     if entry["perm"] not in _PERMS or not all(isinstance(group, str) for group in entry["ugroups"] or ()):
         raise ConfigurationError(f"The entry of the procedure {name[:100]!a} has impossible perm or ugroups.")
+    if entry["raystream"] not in (None, "allowed", "required"):
+        raise ConfigurationError(f"The entry of the procedure {name[:100]!a} has an impossible raystream.")
     ugroups = None if entry["ugroups"] is None else frozenset(entry["ugroups"])
     return Route(**{**entry, "name": name, "perm": _PERMS[entry["perm"]], "ugroups": ugroups})

@@ -159,6 +159,7 @@ def test_the_manifest_tells_what_is_known_without_an_import(manifest: str) -> No
         "perm": "R__",
         "ugroups": ["a", "b"],
         "etag": True,
+        "raystream": None,
     }
     assert (procedures["price"]["module"], procedures["later"]["is_async"]) == ("shop.prices", True)
 

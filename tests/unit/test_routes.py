@@ -26,8 +26,14 @@ Write = Callable[[str, str], None]
 
 def route(name: str, module: str = "lazy_one", **options: Any) -> Route:
     """Return what a manifest says of a function of that name in ``module``."""
-    values = {"function": f"{module}.{name}", "is_async": False, "is_stream": False, "egroup": "default"}
-    return Route(name=name, module=module, **{**values, "perm": perms.RWX, "ugroups": None, "etag": True, **options})
+    values: dict[str, Any] = {
+        "function": f"{module}.{name}",
+        "is_async": False,
+        "is_stream": False,
+        "egroup": "default",
+    }
+    values |= {"perm": perms.RWX, "ugroups": None, "etag": True, "raystream": None}
+    return Route(name=name, module=module, **{**values, **options})
 
 
 @pytest.fixture
