@@ -44,7 +44,10 @@ def find_lacking(bit: Perm, *granted: Perm) -> str | None:
     A level that is not given has no say.
     """
     levels = LEVELS[:2] if bit is Perm.X else LEVELS
-    return next((level for level, bits in zip(levels, granted, strict=False) if not bits & bit), None)
+    for level, bits in zip(levels, granted, strict=False):
+        if not int.__and__(bits, bit):  # the operator of an IntFlag is slow, and this is asked for all that a call does
+            return level
+    return None
 
 
 def perm(bits: Perm, field: F) -> F:

@@ -116,14 +116,15 @@ class TableProxy:
 
     def set(self, document_id: str, data: Mapping[str, Any]) -> Document:
         """Write a document, new or in place of the one with this id; return it as written."""
-        if self._needs_transaction():
+        table = self._bound_table()
+        if table is not None and self._writing()[2] is None:
             return self._alone(lambda: self.set(document_id, data))
-        texts = self._texts({document_id: data})
+        texts = self._texts({document_id: data}, table)
         outcome = self._write(texts)
         owner, _ = outcome.extra or (None, None)
-        written = json.loads(texts[document_id]) if is_declared(self._name) or access.in_call() else data
-        if access.in_call():
-            written = permitted.show(self._table(), written, given=data)
+        written = json.loads(texts[document_id]) if table is not None or is_declared(self._name) else data
+        if table is not None:
+            written = permitted.show(table, written, given=data)
         return Document(written, id=document_id, txid=outcome.txid, owner=owner)
 
     async def aset(self, document_id: str, data: Mapping[str, Any]) -> Document:
@@ -132,9 +133,10 @@ class TableProxy:
 
     def set_many(self, documents: Mapping[str, Mapping[str, Any]]) -> int | None:
         """Write many documents as one transaction; return its txid (None: a transaction is open, or has none)."""
-        if self._needs_transaction():
+        table = self._bound_table()
+        if table is not None and self._writing()[2] is None:
             return self._in_transaction(lambda: self.set_many(documents))[1]
-        return self._write(self._texts(documents)).txid or None
+        return self._write(self._texts(documents, table)).txid or None
 
     async def aset_many(self, documents: Mapping[str, Mapping[str, Any]]) -> int | None:
         """See set_many()."""
@@ -251,16 +253,17 @@ class TableProxy:
         connection = place.writing()
         return place, connection, find_unit(connection)
 
-    def _table(self) -> Table:
+    def _bound_table(self) -> Table | None:
+        """Return the table if what the running call may write, or see of that, depends on the document."""
+        if not access.in_call():
+            return None
         place = self._place()
-        return place.resolve(place.writing())
+        table = place.resolve(place.writing())
+        return table if access.is_bound(table) or access.find_level(table, Perm.R) is not None else None
 
     def _needs_transaction(self) -> bool:
-        """Return whether a write, which is to be its own transaction, depends on what the call may do."""
-        if not access.in_call():
-            return False
-        place, connection, unit = self._writing()
-        return unit is None and access.is_bound(place.resolve(connection))
+        """Return whether a write is to be its own transaction, but depends on the document that is there."""
+        return self._bound_table() is not None and self._writing()[2] is None
 
     def _in_transaction(self, function: Callable[[], T]) -> tuple[T, int | None]:
         return run_transaction(function, using=self._place().writing().alias)
@@ -271,16 +274,13 @@ class TableProxy:
         document.txid = txid
         return document
 
-    def _permitted(self, documents: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
+    def _permitted(self, table: Table, documents: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """Return the documents to be written when the running call writes ``documents``.
 
         Raises ``PermissionDeniedError``.
         """
-        place, connection, _ = self._writing()
-        table = place.resolve(connection)
         access.check(table, Perm.W)
-        if not access.is_bound(table):
-            return documents
+        connection = self._place().writing()
         found = read_all(connection, table, documents)
         scope = access.scope(table)
         if scope is not None:
@@ -290,11 +290,11 @@ class TableProxy:
         stored = {document_id: json.loads(row.data) for document_id, row in found.items()}
         return {id_: permitted.replace(table, stored.get(id_), data) for id_, data in documents.items()}
 
-    def _texts(self, documents: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    def _texts(self, documents: Mapping[str, Mapping[str, Any]], bound: Table | None) -> dict[str, str]:
         """Return documents as JSON texts, by id, in the form that the table's model stores."""
         texts = {check_id(document_id): encode(data) for document_id, data in documents.items()}
-        if access.in_call() and (allowed := self._permitted(documents)) is not documents:
-            texts = {document_id: encode(data) for document_id, data in allowed.items()}
+        if bound is not None:
+            texts = {id_: encode(data) for id_, data in self._permitted(bound, documents).items()}
         if not is_declared(self._name):
             return texts
         connection = self._place().writing()
