@@ -1,12 +1,13 @@
 """What can go wrong in the channel: the program's own misuse, and the peer's faults, which are never the same error."""
 
-from kontract.exceptions import KontractError
+from typing import ClassVar
 
 
-class RaystreamError(KontractError):
-    """Base of the channel's errors."""
+class RaystreamError(Exception):
+    """Base of the channel's errors.  ``code`` is stable, ``http_status`` is what a request that fails so answers."""
 
-    code = "raystream_error"
+    code: ClassVar[str] = "raystream_error"
+    http_status: ClassVar[int] = 500
 
 
 class MisuseError(RaystreamError):
