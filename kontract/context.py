@@ -30,6 +30,22 @@ class CallContext:
     request: "HttpRequest | None" = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who sends a request, as middleware has found out, which keeps it as ``request.kontract_identity``.
+
+    ``subject`` is who it is at a provider of accounts, if it has one elsewhere.  ``by_cookie``: a browser may have sent
+    it behind its user's back, so that a call needs a CSRF token.
+    """
+
+    owner: str
+    sid: str | None = None
+    ugroups: frozenset[str] = frozenset()
+    is_anonymous: bool = False
+    subject: str | None = None
+    by_cookie: bool = False
+
+
 _call: ContextVar[CallContext] = ContextVar("kontract_call", default=CallContext())  # noqa: B039 - it is frozen
 _elevated: ContextVar[bool] = ContextVar("kontract_elevated", default=False)
 _namespace: ContextVar[str] = ContextVar("kontract_namespace", default=DEFAULT_NAMESPACE)

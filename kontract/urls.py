@@ -4,6 +4,7 @@ from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
 from kontract import views
+from kontract.auth.serving import jwks
 from kontract.codegen.serving import openapi
 from kontract.rpc.registry import registry
 
@@ -23,6 +24,7 @@ class AsyncProcedureConverter(StringConverter):
 register_converter(AsyncProcedureConverter, "async_procedure")
 
 urlpatterns = [
+    path("jwks.json", jwks, name="jwks"),
     path("openapi.json", openapi, name="openapi"),
     path("rpc", views.batch, name="batch"),
     path("rpc/<async_procedure:name>", views.acall),

@@ -5,7 +5,7 @@ USE_TZ = True
 INSTALLED_APPS = [
     *("django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.messages"),
     *("django.contrib.sessions", "django.contrib.staticfiles", "django_filters", "rest_framework"),
-    *("kontract", "tests.app", "tests.library", "tests.shop", "tests.twins.plain", "tests.twins.versioned"),
+    *("kontract", "kontract.auth", "tests.app", "tests.library", "tests.shop", "tests.twins.plain", "tests.twins.versioned"),
     *("tests.guarded", "tests.zoo"),
 ]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

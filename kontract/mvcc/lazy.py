@@ -7,8 +7,8 @@ carries over what was asked of the block so far.  psycopg's connection, if there
 so that nothing can be sent on it that would be outside of the transaction.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -53,6 +53,20 @@ class Armed:
         connection.run_on_commit = hooks
         if hooks:
             connection.run_and_clear_commit_hooks()
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Let the block use the connection as if there were no transaction yet; what it begins, it must end."""
+        connection = self._connection
+        kept = connection.savepoint_ids, connection.atomic_blocks, connection.run_on_commit
+        needs_rollback = connection.needs_rollback
+        self._disarm()
+        try:
+            yield
+        finally:
+            self._raw = connection.connection
+            self._arm(*kept)
+            connection.needs_rollback = needs_rollback
 
     def _arm(self, savepoint_ids: list[Any], blocks: list[Any], hooks: list[Any]) -> None:
         self._is_set = True
@@ -117,3 +131,17 @@ class Armed:
         connection.run_on_commit = []
         connection.closed_in_transaction = True
         connection.needs_rollback = True
+
+
+@contextmanager
+def before_transaction(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Let the block do without the transaction that waits for its first use: for what takes long, or must stay.
+
+    Each operation in it is a transaction of its own.  In one that has begun the block is part of it.
+    """
+    outermost: object = connection.atomic_blocks[0] if connection.atomic_blocks else None
+    if isinstance(outermost, Armed) and not outermost.has_begun:
+        with outermost.aside():
+            yield
+    else:
+        yield

@@ -26,8 +26,8 @@ HORIZONS: Final = 1  # ptr of vacuum's horizons, one unversioned document a tabl
 KEYS: Final = 2  # ptr of the key rows, which make values unique: one for each, that says which document has it
 ANSWERS: Final = 3  # ptr of the answers that calls with an Idempotency-Key were given, unversioned
 BUCKETS: Final = 4  # ptr of the rate limits' buckets, unversioned: until when each is booked
-CHANNELS: Final = 6  # ptr of raystream's sessions, unversioned
 SESSIONS: Final = 5  # ptr of the sessions of those who have signed in, unversioned
+CHANNELS: Final = 6  # ptr of raystream's sessions, unversioned
 FIRST_PTR: Final = 100  # smaller ones are reserved
 
 CLOCK_KEY: Final = 0x6B6F6E74  # "kont": the first key of pg_advisory_xact_lock, the namespace being the second

@@ -5,13 +5,15 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 
-from kontract.context import CallContext
+from kontract.context import CallContext, Identity
 from kontract.exceptions import CsrfFailedError
 from kontract.rpc.procedure import Procedure
 
 
 def identify(request: HttpRequest, procedure: Procedure[..., Any]) -> CallContext:
     """Return who calls, and what.  Raises ``CsrfFailedError`` where a browser's cookie alone says so."""
+    if (identity := getattr(request, "kontract_identity", None)) is not None:
+        return _identified(request, procedure, identity)
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return _anonymous(request, procedure)
@@ -21,6 +23,8 @@ def identify(request: HttpRequest, procedure: Procedure[..., Any]) -> CallContex
 
 async def aidentify(request: HttpRequest, procedure: Procedure[..., Any]) -> CallContext:
     """See identify()."""
+    if (identity := getattr(request, "kontract_identity", None)) is not None:
+        return _identified(request, procedure, identity)
     user = await request.auser() if hasattr(request, "auser") else None
     if user is None or not user.is_authenticated:
         return _anonymous(request, procedure)
@@ -33,16 +37,26 @@ def _anonymous(request: HttpRequest, procedure: Procedure[..., Any]) -> CallCont
 
 
 def _signed_in(request: HttpRequest, procedure: Procedure[..., Any], user: Any, ugroups: frozenset[str]) -> CallContext:
-    if (reason := _CsrfCheck(lambda _: HttpResponse()).find_fault(request)) is not None:
-        raise CsrfFailedError(f"{reason} Send the CSRF token of the page in the header X-CSRFToken.")
+    return _identified(request, procedure, Identity(owner=str(user.pk), ugroups=ugroups, by_cookie=True))
+
+
+def _identified(request: HttpRequest, procedure: Procedure[..., Any], identity: Identity) -> CallContext:
+    if identity.by_cookie:
+        _check_csrf(request)
     return CallContext(
-        owner=str(user.pk),
-        ugroups=ugroups,
-        is_anonymous=False,
+        owner=identity.owner,
+        sid=identity.sid,
+        ugroups=identity.ugroups,
+        is_anonymous=identity.is_anonymous,
         route=procedure.name,
         perm=procedure.perm,
         request=request,
     )
+
+
+def _check_csrf(request: HttpRequest) -> None:
+    if (reason := _CsrfCheck(lambda _: HttpResponse()).find_fault(request)) is not None:
+        raise CsrfFailedError(f"{reason} Send the CSRF token of the page in the header X-CSRFToken.")
 
 
 class _CsrfCheck(CsrfViewMiddleware):

@@ -1,0 +1,1 @@
+"""Accounts, sessions and tokens: ``INSTALLED_APPS = [..., "kontract", "kontract.auth"]``."""
