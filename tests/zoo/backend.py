@@ -199,7 +199,7 @@ def zoo_restricted() -> str:
 
 
 @backend(egroup="zoo.streams", perm=perms.R__, errors=[ZooClosed])
-def zoo_count(to: Annotated[int, Field(le=10_000)], fail_at: int | None = None) -> Iterator[int]:
+def zoo_count(to: Annotated[int, Field(le=1000)], fail_at: int | None = None) -> Iterator[int]:
     """Count to a number."""
     for number in range(to):
         if number == fail_at:
@@ -229,6 +229,6 @@ def _digest(file: File) -> Digest:
 
 
 @backend(egroup="zoo.files", perm=perms.R__)
-def zoo_download(size: Annotated[int, Field(ge=0, le=1_000_000)], name: str = "zoo.bin") -> Download:
+def zoo_download(size: Annotated[int, Field(ge=0, le=100_000)], name: str = "zoo.bin") -> Download:
     """Return a file of this size in bytes."""
     return Download(bytes(range(256)) * (size // 256) + bytes(size % 256), filename=name)
