@@ -7,9 +7,11 @@ from django.apps import AppConfig, apps
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
 
+from kontract.auth.checks import check_auth
 from kontract.conf import get_settings
 from kontract.exceptions import ConfigurationError, InvalidNameError
 from kontract.middleware.checks import check_rules
+from kontract.middleware.raystream_checks import check_raystream, check_transport
 from kontract.mvcc.connections import get_alias
 from kontract.orm.checks import check_all, check_table_names
 from kontract.orm.permission_checks import check_permissions
@@ -70,6 +72,28 @@ def check_procedures(**kwargs: Any) -> list[CheckMessage]:
 def check_middleware(**kwargs: Any) -> list[CheckMessage]:
     """Check that the middleware around calls and views can be made, and is for something that exists."""
     return list(check_rules())
+
+
+@register(Tags.security)
+def check_channel(**kwargs: Any) -> list[CheckMessage]:
+    """Check that the encrypted channel has its keys and its place."""
+    return list(check_raystream())
+
+
+@register(Tags.security, deploy=True)
+def check_channel_transport(**kwargs: Any) -> list[CheckMessage]:
+    """Check that nobody on the way can change what speaks the encrypted channel."""
+    return list(check_transport())
+
+
+@register(Tags.security)
+def check_authentication(**kwargs: Any) -> list[CheckMessage]:
+    """Check how callers sign in."""
+    try:
+        get_settings()
+    except ConfigurationError:  # which check_settings() reports
+        return []
+    return list(check_auth())
 
 
 @register(Tags.models)

@@ -6,6 +6,7 @@ from django.urls.converters import StringConverter
 from kontract import views
 from kontract.auth.serving import jwks
 from kontract.codegen.serving import openapi
+from kontract.middleware import raystream
 from kontract.rpc.registry import registry
 
 app_name = "kontract"
@@ -24,6 +25,7 @@ class AsyncProcedureConverter(StringConverter):
 register_converter(AsyncProcedureConverter, "async_procedure")
 
 urlpatterns = [
+    path(raystream.PATH, raystream.unopened, name="raystream"),
     path("jwks.json", jwks, name="jwks"),
     path("openapi.json", openapi, name="openapi"),
     path("rpc", views.batch, name="batch"),

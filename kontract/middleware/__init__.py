@@ -10,10 +10,12 @@ if TYPE_CHECKING:
     from kontract.middleware.filters import FilterMiddleware as FilterMiddleware
     from kontract.middleware.limits import rate_limit as rate_limit
     from kontract.middleware.logs import request_log as request_log
+    from kontract.middleware.raystream import RaystreamMiddleware as RaystreamMiddleware
 
 _PUBLIC = {
     "AuthMiddleware": "kontract.middleware.auth",
     "FilterMiddleware": "kontract.middleware.filters",
+    "RaystreamMiddleware": "kontract.middleware.raystream",
     "rate_limit": "kontract.middleware.limits",
     "require_auth": "kontract.middleware.auth_guards",
     "require_group": "kontract.middleware.auth_guards",

@@ -875,7 +875,7 @@ class Channels:
   RETURNING true
 )"""
         self.find: Final = f"""
-SELECT (SELECT data - 'life' FROM storage WHERE {_CHANNEL} AND data @> {life})
+SELECT (SELECT (data - 'life')::text FROM storage WHERE {_CHANNEL} AND data @> {life})
 """
         self.begin: Final = f"""
 WITH begun AS (

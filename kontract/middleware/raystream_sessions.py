@@ -1,0 +1,137 @@
+"""Sessions of the channel in the database: rows that all processes share, and what a process remembers of them.
+
+A request costs one statement: from the state that this process saw last the next one is made, and the row is set to
+that if it still holds the former (compare and set).  Where another process was faster, the row is read and everything
+decided anew.  So of all processes one admits a number, whatever they remember.  Within a process requests of one
+session take turns, so that they do not outrun each other.
+
+Each statement is a transaction of its own, committed before the request runs.
+"""
+
+import json
+import random
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, Final, Generic, TypeVar
+
+from kontract.exceptions import ConflictError
+from kontract.mvcc import versions
+from kontract.mvcc.alone import fetch_alone
+from kontract.raystream.errors import NotAuthenticError
+from kontract.raystream.server import CACHED_SESSIONS
+from kontract.raystream.state import SessionState
+from kontract.tables.catalog import locate
+
+_ATTEMPTS: Final = 100  # each that fails, another process has won
+_SWEEP_CHANCE: Final = 0.02
+_SWEPT: Final = 200  # sessions
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change(Generic[T]):
+    """What becomes of a session: the state ``after``, perhaps a ``new`` one in its place, and what is made of both."""
+
+    after: SessionState
+    made: T
+    new: SessionState | None = None
+
+
+Decide = Callable[[SessionState | None], Change[T]]
+
+
+@dataclass(slots=True)
+class _Known:
+    """What this process remembers of a session."""
+
+    state: SessionState | None = None
+    lock: Lock = field(default_factory=Lock)
+
+
+class Sessions:
+    """The rows of the sessions in the current namespace."""
+
+    def __init__(self, *, flush: bool) -> None:
+        """``flush``: wait until each change is on disk, see ``kontract.mvcc.versions.Channels``."""
+        self._sql = versions.Channels(flush=flush)
+        self._known: OrderedDict[bytes, _Known] = OrderedDict()
+        self._lock = Lock()
+
+    def find(self, sid: bytes) -> SessionState | None:
+        """Return the state that this process knows, or else the row's; None if there is no session."""
+        with self._turn(sid) as known:
+            return known.state or self._load(known, sid)
+
+    def load(self, sid: bytes) -> SessionState | None:
+        """Return the row's present state; None if there is no session (any more)."""
+        with self._turn(sid) as known:
+            return self._load(known, sid)
+
+    def begin(self, state: SessionState) -> None:
+        """Store a new session; now and then remove some that are over."""
+        self._fetch(self._sql.begin, id=state.sid.hex(), after=_encode(state))
+        if random.random() < _SWEEP_CHANCE:  # noqa: S311 - not a secret
+            self._fetch(versions.SWEEP_CHANNELS, after=f"{random.getrandbits(128):032x}", batch=_SWEPT)
+
+    def change(self, sid: bytes, decide: Decide[T]) -> T:
+        """Store what ``decide`` makes of the present state, and return what it made of it.
+
+        ``decide`` is asked again where the state was not the present one, and where it raises ``NotAuthenticError`` by
+        what is remembered: the row may have been given more time since.
+        """
+        with self._turn(sid) as known:
+            remembered = known.state
+            for _ in range(_ATTEMPTS):
+                before = remembered or self._load(known, sid)
+                try:
+                    change = decide(before)
+                except NotAuthenticError:
+                    if remembered is None:
+                        raise
+                    remembered = None
+                    continue
+                if before is not None and self._move(before, change):
+                    known.state = change.after
+                    return change.made
+                remembered = None
+        raise ConflictError(f"A session of raystream was changed by others {_ATTEMPTS} times over. Try again.")
+
+    def _move(self, before: SessionState, change: Change[Any]) -> bool:
+        params = {"id": before.sid.hex(), "before": _encode(before), "after": _encode(change.after)}
+        if change.new is None:
+            return bool(self._fetch(self._sql.move, **params))
+        new = {"new_id": change.new.sid.hex(), "new": _encode(change.new)}
+        return bool(self._fetch(self._sql.replace, **params, **new))
+
+    def _load(self, known: _Known, sid: bytes) -> SessionState | None:
+        row = self._fetch(self._sql.find, id=sid.hex())
+        known.state = None if row is None else SessionState.decode(json.loads(row))
+        return known.state
+
+    def _fetch(self, sql: str, **params: Any) -> Any:
+        connection, ns = locate()
+        return fetch_alone(connection, sql, {"ns": ns, **params})[0][0]
+
+    @contextmanager
+    def _turn(self, sid: bytes) -> Iterator[_Known]:
+        """Wait for the others of this process that look at the session, and remember it if there is one."""
+        with self._lock:
+            known = self._known.setdefault(sid, _Known())
+            self._known.move_to_end(sid)
+            if len(self._known) > CACHED_SESSIONS:
+                self._known.popitem(last=False)
+        try:
+            with known.lock:
+                yield known
+        finally:
+            if known.state is None:  # else whoever makes ids up could fill the memory
+                with self._lock:
+                    self._known.pop(sid, None)
+
+
+def _encode(state: SessionState) -> str:
+    return json.dumps(state.encode())
