@@ -95,7 +95,7 @@ def _run(procedure: Procedure[..., Any], request: HttpRequest) -> HttpResponseBa
         if procedure.is_stream:
             return _stream(procedure, request, start_stream(procedure, arguments))
         reply = dispatch(procedure, arguments, options)
-        response = respond(reply)
+        response = respond(request, reply)
         if is_get(request):
             conditional.mark(request, procedure, reply, response)
         return response
@@ -115,7 +115,7 @@ async def _arun(procedure: Procedure[..., Any], request: HttpRequest) -> HttpRes
         if procedure.is_stream:
             return _stream(procedure, request, start_stream(procedure, arguments))
         reply = await adispatch(procedure, arguments, options)
-        response = respond(reply)
+        response = respond(request, reply)
         if is_get(request):
             conditional.mark(request, procedure, reply, response)
         return response

@@ -26,7 +26,7 @@ def check_rules() -> Iterator[CheckMessage]:
     try:
         rules = get_rules()
     except ConfigurationError as error:
-        yield Error(str(error), hint="See middleware in kontract's documentation.", id="kontract.E030")
+        yield Error(str(error), hint="See middleware in kontract's documentation.", id="kontract.E021")
         return
     for rule in rules:
         yield from _check_factory(rule)
@@ -44,7 +44,7 @@ def _check_factory(rule: Rule) -> Iterator[CheckMessage]:
         yield Error(
             f"The middleware {rule.path} cannot be made: {error}",
             hint='Look at its "options" in KONTRACT["MIDDLEWARE"].',
-            id="kontract.E030",
+            id="kontract.E021",
         )
 
 
@@ -60,10 +60,10 @@ def _check_names(rules: tuple[Rule, ...]) -> Iterator[CheckMessage]:
                 text = (
                     f"The middleware {rule.path} is for the endpoint {name!r}, but no procedure or URL has that name."
                 )
-                yield Warning(text, hint=_suggest(name, endpoints), id="kontract.W030")
+                yield Warning(text, hint=_suggest(name, endpoints), id="kontract.W021")
             for name in sorted((filter_.egroup or frozenset()) - egroups):
                 text = f"The middleware {rule.path} is for the endpoint group {name!r}, but no procedure is in it."
-                yield Warning(text, hint=_suggest(name, egroups), id="kontract.W031")
+                yield Warning(text, hint=_suggest(name, egroups), id="kontract.W022")
 
 
 def _view_names(resolver: URLResolver, namespaces: tuple[str, ...] = ()) -> Iterator[str]:
@@ -88,5 +88,5 @@ def _check_buckets(rules: tuple[Rule, ...]) -> Iterator[CheckMessage]:
             yield Warning(
                 f"Two entries of {rule.path} with the same options, {dict(rule.options)!r}, count together.",
                 hint='Give each a "name" of its own in its options; the same one, if you mean it.',
-                id="kontract.W032",
+                id="kontract.W023",
             )

@@ -4,7 +4,7 @@ import re
 import secrets
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -75,7 +75,15 @@ def _checked(moment: Moment) -> Moment:
         raise InvalidSnapshotError(f"The txid {moment} is out of range; txids go from 0 to 2**63 - 1.")
     if isinstance(moment, datetime) and moment.tzinfo is None:
         raise InvalidSnapshotError(f"{moment!r} has no time zone. Use an aware datetime (django.utils.timezone).")
-    return moment
+    return _in_utc(moment) if isinstance(moment, datetime) else moment
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """Return the same moment in UTC: PostgreSQL does not take every offset that Python does."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidSnapshotError(f"{moment!r} is out of the range of dates.") from error
 
 
 def _resolve(connection: BaseDatabaseWrapper, ns: int, moment: Moment) -> int:

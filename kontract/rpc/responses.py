@@ -1,9 +1,13 @@
 """From a call's outcome to Django's response."""
 
 import logging
+from collections.abc import AsyncIterator
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIRequest
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
@@ -18,10 +22,10 @@ logger = logging.getLogger("kontract.rpc")
 _HARMLESS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
 
 
-def respond(reply: Reply) -> HttpResponseBase:
+def respond(request: HttpRequest, reply: Reply) -> HttpResponseBase:
     """Return the response of a call that succeeded."""
     if isinstance(reply.body, Download):
-        return _finish(_send_file(reply.body, reply.status), reply.txid, dict(reply.headers))
+        return _finish(_send_file(request, reply.body, reply.status), reply.txid, dict(reply.headers))
     response = HttpResponse(reply.body, status=reply.status, content_type="application/json")
     return _finish(response, reply.txid, dict(reply.headers))
 
@@ -45,7 +49,7 @@ def _finish(response: HttpResponseBase, txid: int | None, headers: dict[str, str
     return response
 
 
-def _send_file(download: Download, status: int) -> HttpResponseBase:
+def _send_file(request: HttpRequest, download: Download, status: int) -> HttpResponseBase:
     content, name = download.content, download.filename or ""
     if isinstance(content, Path):
         name, content = name or content.name, content.open("rb")
@@ -58,6 +62,15 @@ def _send_file(download: Download, status: int) -> HttpResponseBase:
         content_type=download.content_type,
         status=status,
     )
+    if isinstance(request, ASGIRequest):
+        response.streaming_content = _read_chunks(content, response.block_size)
     for header, value in _HARMLESS.items():
         response.headers[header] = value
     return response
+
+
+async def _read_chunks(file: BinaryIO, size: int) -> AsyncIterator[bytes]:
+    """Yield a file's content without keeping the event loop waiting for the disk."""
+    read = sync_to_async(file.read)
+    while chunk := await read(size):
+        yield chunk

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -117,7 +118,18 @@ def result_txid(response: Any) -> int:
 
 
 @pytest.mark.parametrize(
-    "moment", ["yesterday", "2026-01-01T00:00:00", "-1", "9" * 30, "99999999", "", "2999-01-01T00:00Z"]
+    "moment",
+    [
+        "0001-01-01T00:00:00+01:00",
+        "9999-12-31T23:59:59-01:00",
+        "yesterday",
+        "2026-01-01T00:00:00",
+        "-1",
+        "9" * 30,
+        "99999999",
+        "",
+        "2999-01-01T00:00Z",
+    ],
 )
 def test_a_moment_that_is_none(post: Post, moment: str) -> None:
     response = post("read_user", b'{"args": ["ada"]}', headers={"Kontract-As-Of": moment})
@@ -199,6 +211,21 @@ def test_a_file_is_sent_so_that_it_cannot_act_as_a_page() -> None:
     assert shown["Content-Disposition"] == 'inline; filename="road.py"'
     assert b"Return a file" in b"".join(get("fetch_file", kind="open"))
     refused(get("fetch_file", kind="wrong"), 500, "invalid_result")
+
+
+def test_a_file_is_sent_in_pieces_under_asgi() -> None:
+    async def run() -> list[bytes]:
+        client: Any = AsyncClient()
+        response = await client.post(f"{ROAD}/fetch_file", b'{"args": ["open"]}', content_type="application/json")
+        return [part async for part in response]
+
+    assert b"".join(async_to_sync(run)()) == Path(road.__file__).read_bytes()
+
+
+def test_an_offset_that_postgresql_does_not_know() -> None:
+    env.storage.users.set("ada", {})
+    response = wsgi("read_user", b'{"args": ["ada"]}', headers={"Kontract-As-Of": "2020-01-01T00:00:00-16:49"})
+    assert result(response) is None
 
 
 # Streams

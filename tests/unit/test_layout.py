@@ -157,3 +157,16 @@ def test_import_works_before_setup_and_loads_no_model() -> None:
     )
     run = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False)
     assert (run.returncode, run.stdout, run.stderr) == (0, "\n", "")
+
+
+def test_every_check_has_an_id_of_its_own_and_is_documented() -> None:
+    """An id belongs to one module, because people silence it and look for it."""
+    owners: dict[str, set[str]] = {}
+    for name, path in modules():
+        for check_id in re.findall(r'"(kontract\.[EW]\d{3})"', path.read_text()):
+            owners.setdefault(check_id, set()).add(name)
+    assert {check_id: names for check_id, names in owners.items() if len(names) > 1} == {}
+    documented = re.findall(
+        r"^\| `(kontract\.[EW]\d{3})`", (PACKAGE.parent / "docs/checks.md").read_text(), re.MULTILINE
+    )
+    assert documented == sorted(owners)
