@@ -79,12 +79,7 @@ class Codec:
 
         Raises ``InvalidArgumentsError``, and ``InvalidRequestError`` for text that is not Unicode.
         """
-        try:
-            text = to_json(self._name(arguments))
-        except PydanticSerializationError as error:  # what came from JSON has no other fault
-            raise InvalidRequestError(
-                "A text has a lone surrogate, which is not Unicode, or the nesting is too deep."
-            ) from error
+        text = self._write(arguments) if arguments.text is None else arguments.text
         try:
             values = self.arguments.validate_json(text, strict=True)
         except ValidationError as error:
@@ -92,6 +87,15 @@ class Codec:
         if self.uploads or arguments.files:
             values |= self._check_files(arguments.files)
         return self._bind(values)
+
+    def _write(self, arguments: Arguments) -> bytes:
+        """Return all arguments by parameter, as JSON text."""
+        try:
+            return to_json(self._name(arguments))
+        except PydanticSerializationError as error:  # what came from JSON has no other fault
+            raise InvalidRequestError(
+                "A text has a lone surrogate, which is not Unicode, or the nesting is too deep."
+            ) from error
 
     def _check_files(self, files: Mapping[str, list[Any]]) -> dict[str, Any]:
         """Return the files by parameter, as the function takes them."""

@@ -30,6 +30,23 @@ JSON = st.recursive(
 )
 
 
+def _join(parts: st.SearchStrategy[str], form: str) -> st.SearchStrategy[str]:
+    return st.lists(parts, max_size=3).map(lambda found: form % ", ".join(found))
+
+
+STRINGS = st.sampled_from(
+    ['"a"', r'"\u0061"', '""', r'"\""', r'"\u0022"', r'"\\"', '"ä"', '":"', '"Infinity"', '"\x7f"']
+)
+NUMBERS = st.sampled_from(
+    ["-0", "-0.0", "1E5", "0.1", "5e-324", "1e-400", "1.0", str(10**30), "1.7976931348623157e308"]
+)
+TEXTS = st.recursive(
+    STRINGS | NUMBERS | st.sampled_from(["null", "true"]),
+    lambda inner: _join(inner, "[ %s]") | _join(st.tuples(STRINGS, inner).map(" :\n".join), "{%s\t}"),
+    max_leaves=12,
+)
+
+
 class Colour(Enum):
     RED = "red"
     GREEN = "green"
@@ -111,6 +128,32 @@ def test_what_a_procedure_returns_can_be_sent_back_to_it(pair: tuple[Codec, Any]
 @given(JSON)
 def test_strict_json_reads_every_json_value(value: Any) -> None:
     assert loads(json.dumps(value).encode()) == value
+
+
+def read_slowly(text: str) -> Any:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError
+        return dict(pairs)
+
+    return json.loads(text, object_pairs_hook=unique)
+
+
+@given(TEXTS)
+def test_a_key_that_occurs_twice_is_found_however_it_is_written(text: str) -> None:
+    try:
+        value = read_slowly(text)
+    except ValueError:
+        with pytest.raises(InvalidRequestError, match="occurs twice"):
+            loads(text.encode())
+    else:
+        assert repr(loads(text.encode())) == repr(value)
+
+
+@given(JSON, st.booleans())
+def test_arguments_are_the_same_however_they_are_written(value: Any, escaped: bool) -> None:
+    arguments = parse(json.dumps({"kwargs": {"value": value}}, ensure_ascii=escaped).encode())
+    assert CODECS[-1][0].decode(arguments) == ([], {"value": value})
 
 
 @given(
