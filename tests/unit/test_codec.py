@@ -31,20 +31,18 @@ JSON = st.recursive(
 
 
 def _join(parts: st.SearchStrategy[str], form: str) -> st.SearchStrategy[str]:
-    return st.lists(parts, max_size=3).map(lambda found: form % ", ".join(found))
+    return st.lists(parts, min_size=2, max_size=3).map(lambda found: form % ", ".join(found))
 
 
-STRINGS = st.sampled_from(
-    ['"a"', r'"\u0061"', '""', r'"\""', r'"\u0022"', r'"\\"', '"ä"', '":"', '"Infinity"', '"\x7f"']
-)
-NUMBERS = st.sampled_from(
-    ["-0", "-0.0", "1E5", "0.1", "5e-324", "1e-400", "1.0", str(10**30), "1.7976931348623157e308"]
-)
-TEXTS = st.recursive(
-    STRINGS | NUMBERS | st.sampled_from(["null", "true"]),
-    lambda inner: _join(inner, "[ %s]") | _join(st.tuples(STRINGS, inner).map(" :\n".join), "{%s\t}"),
-    max_leaves=12,
-)
+def _objects(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return _join(st.tuples(KEYS, values).map(" :\n".join), "{%s\t}")
+
+
+KEYS = st.sampled_from(['"a"', r'"\u0061"', r'"\""', r'"\u0022"', r'"\\"', '"ä"', '""'])
+VALUES = ['"a"', r'"\""', r'"\u0022"', '"\x7f:"', '"Infinity"', "null", "true", "[]", "{}"]
+NUMBERS = ["-0", "-0.0", "1E5", "0.1", "5e-324", "1e-400", "1.0", str(10**30), "1.7976931348623157e308"]
+SCALARS = st.sampled_from(VALUES + NUMBERS)
+TEXTS = _objects(SCALARS | _join(_objects(SCALARS), "[ %s]"))
 
 
 class Colour(Enum):
