@@ -384,6 +384,11 @@ def get_secrets() -> tuple[str | bytes, ...]:
     return (django_settings.SECRET_KEY, *django_settings.SECRET_KEY_FALLBACKS)
 
 
+def is_auth_configured() -> bool:
+    """Return whether the project has options for signing in."""
+    return "AUTH" in getattr(django_settings, "KONTRACT", {})
+
+
 def is_debug() -> bool:
     """Return whether Django's DEBUG is on."""
     return bool(django_settings.DEBUG)

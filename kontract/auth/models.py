@@ -41,6 +41,7 @@ class Principal(VersionedModel):
     moved = models.JSONField(default=dict, blank=True)
 
     class Meta:
+        app_label = "kontract_auth"
         db_table = USERS
         perm = ___
         ordering = ("created_at",)

@@ -3,11 +3,13 @@
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.apps import apps
 from django.http import HttpRequest
 
 from kontract.auth import users
 from kontract.auth.sessions import aauthenticate, authenticate
 from kontract.context import CallContext, Identity, calling
+from kontract.exceptions import ConfigurationError
 from kontract.mvcc import asynchronous
 from kontract.rpc.chains import Handler
 from kontract.rpc.position import known_position
@@ -26,6 +28,8 @@ class AuthMiddleware:
     async_capable = True
 
     def __init__(self, get_response: Handler) -> None:
+        if not apps.is_installed("kontract.auth"):
+            raise ConfigurationError('AuthMiddleware needs the app: add "kontract.auth" to INSTALLED_APPS.')
         self._get_response = get_response
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:

@@ -850,11 +850,13 @@ RETURNING ptr, id
 
 # --- Sessions of raystream -------------------------------------------------------------------------------------------
 
-# A life of the server ends when it is started anew: by hand, as another one that takes its place, or from a backup.
-_LIFE = "extract(epoch FROM pg_postmaster_start_time())::text"
-# It also recovers from a crash of one of its processes, and then begins its statistics anew (PostgreSQL, "The
-# Cumulative Statistics System"); what it had not flushed until then is gone.
-_UNFLUSHED_LIFE = f"{_LIFE} || '/' || extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time())::text"
+# What the rows are good for: this run of the server, not another that takes its place or begins from a backup; and this
+# very table, which is another one after a dump was restored, or where a copy of the database takes its name.
+_LIFE = """concat_ws('/', extract(epoch FROM pg_postmaster_start_time()),
+  (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()), pg_relation_filenode('storage'))"""
+# A server that recovers from a crash of one of its processes begins its statistics anew, in the same run
+# (https://www.postgresql.org/docs/current/monitoring-stats.html); what it had not flushed until then is gone.
+_UNFLUSHED_LIFE = f"concat_ws('/', {_LIFE}, extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time()))"
 _CHANNEL = f"ns = %(ns)s AND ptr = {CHANNELS} AND id = %(id)s AND _deleted_txid IS NULL"
 
 

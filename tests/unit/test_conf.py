@@ -26,7 +26,7 @@ def test_tables_are_names_or_names_with_options() -> None:
     [
         (["users"], "must be a dict"),
         ({"DURABILTY": "group"}, "Did you mean 'DURABILITY'"),
-        ({"X": 1}, "Known settings: CATALOG_TTL"),
+        ({"X": 1}, "Known settings: AUTH, CATALOG_TTL"),
         ({"DURABILITY": "weak"}, "must be one of strict, group"),
         ({"ISOLATION": "none"}, "must be one of snapshot, serializable"),
         ({"RETRIES": -1}, "not negative"),

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
+from django.apps import apps
 from django.core.management.base import BaseCommand, CommandError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.template.defaultfilters import filesizeformat
@@ -50,6 +51,8 @@ class Command(BaseCommand):
                 self.stdout.write(f"namespace {ns}: removed {answers} answers to idempotency keys that have expired")
                 channels = sum(vacuum.remove_channels(connection, ns, batch=options["batch"]))
                 self.stdout.write(f"namespace {ns}: removed {channels} sessions of raystream that are over")
+                if apps.is_installed("kontract.auth"):
+                    self._collect(connection, ns, options["batch"])
             if options["sizes"]:
                 self._report(connection, ns)
 
@@ -75,6 +78,14 @@ class Command(BaseCommand):
             horizon = min(plan.horizon for plan in plans)
             removed = sum(vacuum.remove_log(connection, ns, horizon, batch=options["batch"]))
             self.stdout.write(f"namespace {ns}: removed {removed} log entries")
+
+    def _collect(self, connection: BaseDatabaseWrapper, ns: int, batch: int) -> None:
+        from kontract.auth import collecting  # which has models
+
+        ended = sum(collecting.remove_sessions(connection, ns, batch=batch))
+        idle = sum(collecting.remove_principals(connection, ns, batch=batch))
+        self.stdout.write(f"namespace {ns}: removed {ended} sessions that have expired")
+        self.stdout.write(f"namespace {ns}: deleted {idle} anonymous principals that are idle and own nothing")
 
     def _advance(self, removed: Iterable[int], total: int) -> None:
         with tqdm(total=total, unit=" versions", disable=None, leave=False) as bar:
