@@ -7,6 +7,7 @@
 PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
+PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadscope
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
 help: ## List the targets
@@ -16,8 +17,8 @@ demo: .venv/.stamp ## Start an embedded PostgreSQL, load the demo and serve it
 	$(BIN)/python testproject/manage.py demo
 
 test: lint ## Run the linters and every test, then the storage tests with the least privileges
-	$(BIN)/pytest
-	$(BIN)/pytest --least-privilege tests/integration
+	$(PYTEST)
+	$(PYTEST) --least-privilege tests/integration
 
 lint: .venv/.stamp ## Check style, formatting and types
 	$(BIN)/ruff check

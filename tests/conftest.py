@@ -6,6 +6,7 @@ that a role which may only read and write the two tables can run them all (``pyt
 
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from io import StringIO
 
 import psycopg
@@ -71,7 +72,7 @@ def _install_as_dba(admin: dict[str, object]) -> None:
     script = StringIO()
     call_command("kontract_migrate", sql=True, grants=ROLE, stdout=script)
     with psycopg.connect(**admin, autocommit=True) as connection:  # type: ignore[arg-type]
-        if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [ROLE]).fetchone():
+        with suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):  # by another process, just now
             connection.execute(f"CREATE ROLE {ROLE} LOGIN PASSWORD '{ROLE}'")
         connection.execute(f'REVOKE ALL ON DATABASE "{admin["dbname"]}" FROM PUBLIC')
         connection.execute(f'GRANT CONNECT ON DATABASE "{admin["dbname"]}" TO {ROLE}')
