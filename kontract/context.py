@@ -114,14 +114,20 @@ def get_call() -> CallContext:
     return _call.get()
 
 
-@contextmanager
-def calling(call: CallContext) -> Iterator[CallContext]:
-    """Make ``call`` the current one within the block."""
-    token = _call.set(call)
-    try:
-        yield call
-    finally:
-        _call.reset(token)
+class calling:
+    """A block within which ``call`` is the current one, made anew for each; a generator would take twice as long."""
+
+    __slots__ = ("_call", "_token")
+
+    def __init__(self, call: CallContext) -> None:
+        self._call = call
+
+    def __enter__(self) -> CallContext:
+        self._token = _call.set(self._call)
+        return self._call
+
+    def __exit__(self, *failure: object) -> None:
+        _call.reset(self._token)
 
 
 def is_restricted() -> bool:

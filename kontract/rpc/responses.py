@@ -1,7 +1,7 @@
 """From a call's outcome to Django's response."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -25,9 +25,9 @@ _HARMLESS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-i
 def respond(request: HttpRequest, reply: Reply) -> HttpResponseBase:
     """Return the response of a call that succeeded."""
     if isinstance(reply.body, Download):
-        return _finish(_send_file(request, reply.body, reply.status), reply.txid, dict(reply.headers))
+        return _finish(_send_file(request, reply.body, reply.status), reply.txid, reply.headers)
     response = HttpResponse(reply.body, status=reply.status, content_type="application/json")
-    return _finish(response, reply.txid, dict(reply.headers))
+    return _finish(response, reply.txid, reply.headers)
 
 
 def refuse(request: HttpRequest, error: Exception, txid: int | None) -> HttpResponseBase:
@@ -41,11 +41,14 @@ def refuse(request: HttpRequest, error: Exception, txid: int | None) -> HttpResp
     return _finish(HttpResponse(problem.encode(), status=problem.status, content_type=CONTENT_TYPE), txid, headers)
 
 
-def _finish(response: HttpResponseBase, txid: int | None, headers: dict[str, str]) -> HttpResponseBase:
-    for name, value in {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **headers}.items():
-        response.headers[name] = value
+def _finish(response: HttpResponseBase, txid: int | None, headers: Mapping[str, str]) -> HttpResponseBase:
+    own = response.headers
+    own["Cache-Control"] = "no-store"
+    own["X-Content-Type-Options"] = "nosniff"
+    for name, value in headers.items():
+        own[name] = value
     if txid is not None:
-        response.headers["Kontract-Txid"] = str(txid)
+        own["Kontract-Txid"] = str(txid)
     return response
 
 
