@@ -21,7 +21,8 @@ from pydantic import ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 from typing_extensions import TypedDict
 
-from kontract.perms import Perm, field_perm
+from kontract.orm.permitted import has_permissions, ruled
+from kontract.perms import RWX, Perm
 
 _CONFIG = ConfigDict(allow_inf_nan=False, ser_json_bytes="base64", val_json_bytes="base64", extra="forbid")
 _TYPES: dict[str, Any] = {
@@ -67,7 +68,11 @@ def build_schema(model: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
 
 def _concrete(model: Any, bit: Perm) -> list[Any]:
     """Return the fields of which a client may do what ``bit`` says."""
-    return [field for field in model._meta.concrete_fields if field_perm(field) & bit]
+    return [field for field in model._meta.concrete_fields if _perm(field) & bit]
+
+
+def _perm(field: Any) -> Perm:
+    return ruled(field.model).options.fields.get(field.column, RWX) if has_permissions(field) else RWX
 
 
 def _readable(model: Any) -> Iterator[tuple[str, Any]]:
