@@ -12,23 +12,23 @@ from kontract.rpc.registry import registry
 app_name = "kontract"
 
 
-class AsyncProcedureConverter(StringConverter):
-    """The name of an asynchronous procedure."""
+class SyncProcedureConverter(StringConverter):
+    """The name of a procedure that is synchronous, or of none."""
 
     def to_python(self, value: str) -> str:
         """Return the name, or raise ``ValueError``, on which Django goes on to the next pattern."""
-        if not registry.is_async(value):
+        if registry.is_async(value):
             raise ValueError(value)
         return value
 
 
-register_converter(AsyncProcedureConverter, "async_procedure")
+register_converter(SyncProcedureConverter, "sync_procedure")
 
-urlpatterns = [
-    path(raystream.PATH, raystream.unopened, name="raystream"),
-    path("jwks.json", jwks, name="jwks"),
-    path("openapi.json", openapi, name="openapi"),
+urlpatterns = [  # tried one after another, so what is asked for most comes first
+    path("rpc/<sync_procedure:name>", views.call, name="call"),
+    path("rpc/<str:name>", views.acall),
     path("rpc", views.batch, name="batch"),
-    path("rpc/<async_procedure:name>", views.acall),
-    path("rpc/<str:name>", views.call, name="call"),
+    path(raystream.PATH, raystream.unopened, name="raystream"),
+    path("openapi.json", openapi, name="openapi"),
+    path("jwks.json", jwks, name="jwks"),
 ]
