@@ -109,8 +109,11 @@ class Sessions:
 
     def _load(self, known: _Known, sid: bytes) -> SessionState | None:
         row = self._fetch(self._sql.find, id=sid.hex())
-        known.state = None if row is None else SessionState.decode(json.loads(row))
-        return known.state
+        state = None if row is None else SessionState.decode(json.loads(row))
+        if state is not None and known.state is not None and not state.window.is_after(known.state.window):
+            return None  # somebody has put an older row back; this process goes on to know better
+        known.state = state
+        return state
 
     def _fetch(self, sql: str, **params: Any) -> Any:
         connection, ns = locate()

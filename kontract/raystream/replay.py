@@ -22,3 +22,8 @@ class Window:
         if -ahead >= WINDOW_BITS or self.bits >> -ahead & 1:
             return None
         return type(self)(self.hi, self.bits | 1 << -ahead)
+
+    def is_after(self, earlier: "Window") -> bool:
+        """Return whether all that ``earlier`` would refuse is refused by this one, too."""
+        ahead = self.hi - earlier.hi
+        return ahead >= 0 and not (earlier.bits << ahead & _MASK) & ~self.bits

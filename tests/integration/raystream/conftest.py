@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from .wire import MIDDLEWARE, Peer, Wire, options
+from .wire import MIDDLEWARE, SIGN_IN, Peer, Wire, options
 
 
 @pytest.fixture(autouse=True)
 def channel(settings: Any, namespace: str) -> Any:
     """Django's settings, with the channel set up."""
     settings.KONTRACT = {**settings.KONTRACT, "RAYSTREAM": options()}
-    settings.MIDDLEWARE = [MIDDLEWARE, *settings.MIDDLEWARE]
+    settings.MIDDLEWARE = [MIDDLEWARE, SIGN_IN]
     return settings
 
 

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from asgiref.sync import async_to_sync
-from django.http import HttpResponse
+from asgiref.sync import async_to_sync, iscoroutinefunction
+from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient
 from django.test import Client as DjangoClient
+from django.utils.decorators import sync_and_async_middleware
 
+from kontract.context import Identity
 from kontract.raystream.answers import Data, End
 from kontract.raystream.client import Call, Client, Step
 from kontract.raystream.envelope import RequestHead, ResponseHead
@@ -20,6 +22,7 @@ from kontract.raystream.keys import Pins, StaticKey
 from kontract.raystream.suites import SUITES
 
 MIDDLEWARE = "kontract.middleware.RaystreamMiddleware"
+SIGN_IN = f"{__name__}.sign_in"
 OUTER = "/kontract/_rs"
 AUDIENCE = "tests.example"
 DAY = (datetime.now(UTC) + timedelta(days=300)).date().isoformat()
@@ -123,3 +126,23 @@ def open_answer(call: Call, response: Any) -> Answer:
     assert rest[-1] == End()
     body = b"".join(event.data for event in rest if isinstance(event, Data))
     return Answer(head.status, dict(head.headers), body, response)
+
+
+@sync_and_async_middleware
+def sign_in(get_response: Any) -> Any:
+    """Take the token for who calls; one that begins with "-" is an anonymous visitor's."""
+
+    def identify(request: HttpRequest) -> None:
+        owner = request.META.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
+        if owner:
+            request.kontract_identity = Identity(owner=owner, is_anonymous=owner[0] == "-")  # type: ignore[attr-defined]
+
+    def handle(request: HttpRequest) -> Any:
+        identify(request)
+        return get_response(request)
+
+    async def ahandle(request: HttpRequest) -> Any:
+        identify(request)
+        return await get_response(request)
+
+    return ahandle if iscoroutinefunction(get_response) else handle
