@@ -18,7 +18,7 @@ from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
 from kontract.auth import hashing
-from kontract.auth.models import USERS
+from kontract.auth.models import USERS, Principal
 from kontract.conf import get_settings
 from kontract.exceptions import AccountExistsError, ConfigurationError, InvalidCredentialsError, UnsupportedError
 from kontract.mvcc import versions
@@ -120,8 +120,7 @@ class PasswordProvider(Provider):
         email = normalise(credentials["email"]) if credentials.get("email") else None
         values: dict[str, Any] = {"email": email, self.lookup: normalise(name)}
         _validate_names(values)
-        account = Account(**values)
-        hashing.validate(password, account)
+        hashing.validate(password, Principal(**values))
         return Account(**values, password=hashing.encode_password(password))
 
 

@@ -61,6 +61,6 @@ class Person:
         return self.keep(Person().call("auth_refresh", refresh_token=self.refresh_token))
 
 
-def code_of(response: HttpResponse) -> tuple[int, str]:
+def code_of(response: Any) -> tuple[int, str]:
     """Return the status and the code of a problem."""
     return response.status_code, json.loads(response.content)["code"]

@@ -89,7 +89,7 @@ def test_an_asynchronous_view_knows_who_asks(ada: Person) -> None:
 @pytest.mark.parametrize("url", ["/who", "/nowhere", "/kontract/rpc"])
 def test_a_bad_token_is_never_taken_for_none(header: str, url: str) -> None:
     response = Client().get(url, headers={"Authorization": header})
-    assert code_of(response) == (401, "invalid_token")  # type: ignore[arg-type]
+    assert code_of(response) == (401, "invalid_token")
     assert response["WWW-Authenticate"] == "Bearer"
 
 
