@@ -39,6 +39,15 @@ class Transaction:
     A ``lazy`` one begins with the first use of the database, if there is any; inside another it is as any other.
     """
 
+    is_committed = False  # known only where leaving the block fails: what waited for the commit has failed
+    result: Any = None  # what the block gives to ``at_end``, and then what that returns
+    _connection: BaseDatabaseWrapper | None = None
+    _armed: Armed | None = None
+    _atomic: AbstractContextManager[object] | None = None
+    _restore: Callable[[], None] | None = None
+    _unit: Unit | None = None
+    _gate: asynchronous.Gate | None = None
+
     def __init__(
         self,
         *,
@@ -47,19 +56,14 @@ class Transaction:
         label: str | None,
         lazy: bool = False,
         connection: BaseDatabaseWrapper | None = None,
+        at_end: Callable[[Any, BaseDatabaseWrapper], Any] | None = None,
     ) -> None:
         self._using = using
         self._isolation = isolation
         self._label = label
         self._lazy = lazy
-        self.is_committed = False  # known only where leaving the block fails: what waited for the commit has failed
-        self._connection: BaseDatabaseWrapper | None = None
-        self._armed: Armed | None = None
         self._given = connection
-        self._atomic: AbstractContextManager[object] | None = None
-        self._restore: Callable[[], None] | None = None
-        self._unit: Unit | None = None
-        self._gate: asynchronous.Gate | None = None
+        self._at_end = at_end
 
     @property
     def txid(self) -> int | None:
@@ -70,17 +74,17 @@ class Transaction:
         return next(iter(self._unit.committed.values()), None) if self._unit else None
 
     def __enter__(self) -> "Transaction":
-        connection = self._given or connections[get_alias(get_namespace(), self._using)]
+        connection = self._connection = self._given or connections[get_alias(get_namespace(), self._using)]
         self._label = self._label or get_call().route
         if self._lazy and can_arm(connection):
             follow(connection)
-            self._armed = Armed(connection, functools.partial(self._begin, connection.alias))
+            self._armed = Armed(connection, self._begin)
         else:
-            self._begin(connection.alias)
+            self._begin()
         return self
 
-    def _begin(self, alias: str) -> None:
-        connection = get_connection(alias)
+    def _begin(self) -> None:
+        connection = get_connection(cast(BaseDatabaseWrapper, self._connection).alias)
         joining = in_transaction(connection)
         if joining:
             self._check_isolation(find_unit(connection))
@@ -95,12 +99,15 @@ class Transaction:
         except BaseException:
             self._restore_level()
             raise
-        self._connection, self._atomic = connection, block
+        self._atomic = block
         self._unit = find_unit(connection) if joining else begin(connection, isolation, self._label)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if error is None and self._at_end is not None:
+            self._run_last(self._at_end)
+        connection = cast(BaseDatabaseWrapper, self._connection)
         armed, self._armed = self._armed, None
         block, self._atomic = self._atomic, None
         try:
@@ -110,13 +117,20 @@ class Transaction:
                 armed.end(failed=error is not None)
         except DatabaseError as failure:
             # Django has this set from a commit until everything that waits for it has run.
-            self.is_committed = self._connection is None or self._connection.run_commit_hooks_on_set_autocommit_on
+            self.is_committed = block is None or connection.run_commit_hooks_on_set_autocommit_on
             _raise_translated(failure)
             raise
         finally:
             self._restore_level()
         if isinstance(error, DatabaseError):
             _raise_translated(error)
+
+    def _run_last(self, at_end: Callable[[Any, BaseDatabaseWrapper], Any]) -> None:
+        try:
+            self.result = at_end(self.result, cast(BaseDatabaseWrapper, self._connection))
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
 
     def _restore_level(self) -> None:
         restore, self._restore = self._restore, None
@@ -201,20 +215,25 @@ def run_transaction(
     retries: int | None = None,
     label: str | None = None,
     lazy: bool = False,
+    at_end: Callable[[T, BaseDatabaseWrapper], T] | None = None,
 ) -> tuple[T, int | None]:
     """Call ``function`` in a transaction, again after each conflict; return its result and the txid.
 
     Inside another transaction it runs once: only the outermost one can be run again.  A ``lazy`` transaction begins
     with the first use of the database: a function without any neither opens a connection nor needs one.
+
+    ``at_end`` is given the result in the transaction, as the last thing in it, and returns what replaces it.
     """
     connection = connections[get_alias(get_namespace(), using)]
     pauses = attempts(retries) if is_outermost(connection, lazy=lazy) else iter(())
     while True:
-        block = Transaction(using=using, isolation=isolation, label=label, lazy=lazy, connection=connection)
+        block = Transaction(
+            using=using, isolation=isolation, label=label, lazy=lazy, connection=connection, at_end=at_end
+        )
         try:
             with block:
-                result = function()
-            return result, block.txid
+                block.result = function()
+            return block.result, block.txid
         except ConflictError:
             if block.is_committed or (pause := next(pauses, None)) is None:
                 raise
@@ -234,15 +253,16 @@ async def arun_transaction(
     retries: int | None = None,
     label: str | None = None,
     lazy: bool = False,
+    at_end: Callable[[T, BaseDatabaseWrapper], T] | None = None,
 ) -> tuple[T, int | None]:
     """See run_transaction()."""
     pauses = iter(()) if asynchronous.is_inside() else attempts(retries)
     while True:
-        block = Transaction(using=using, isolation=isolation, label=label, lazy=lazy)
+        block = Transaction(using=using, isolation=isolation, label=label, lazy=lazy, at_end=at_end)
         try:
             async with block:
-                result = await function()
-            return result, block.txid
+                block.result = await function()
+            return block.result, block.txid
         except ConflictError:
             if block.is_committed or (pause := next(pauses, None)) is None:
                 raise
@@ -279,7 +299,8 @@ def transactional(
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        return run_transaction(lambda: function(*args, **kwargs), **options)[0]
+        result: T = run_transaction(lambda: function(*args, **kwargs), **options)[0]
+        return result
 
     @functools.wraps(function)
     async def arun(*args: P.args, **kwargs: P.kwargs) -> Any:

@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import nullcontext
+from functools import partial
 from itertools import chain, repeat
 from typing import Any
 
-from kontract.mvcc import asynchronous
+from django.db.backends.base.base import BaseDatabaseWrapper
+
 from kontract.mvcc.snapshot import as_of
 from kontract.mvcc.transaction import arun_transaction, run_transaction
 from kontract.rpc.codec import Codec, get_codec
@@ -36,13 +38,12 @@ def dispatch(procedure: Procedure[..., Any], arguments: Arguments, options: Opti
 
     def run() -> Reply:
         args, kwargs = next(bound)
-        head, body = _encode(codec, procedure.function(*args, **kwargs))
-        return Reply(body=body, snapshot=read_position(), **head)
+        return _answer(codec, procedure.function(*args, **kwargs))
 
     with nullcontext() if options.as_of is None else as_of(options.as_of):
-        transact = rehearse if options.dry_run else run_transaction
+        transact = rehearse if options.dry_run else _transact
         reply, txid = transact(attempt, isolation=procedure.isolation, retries=procedure.retries, lazy=True)
-        return _at(reply, txid or reply.snapshot or known_position())
+        return reply._replace(txid=txid or reply.snapshot or known_position())
 
 
 async def adispatch(procedure: Procedure[..., Any], arguments: Arguments, options: Options = PLAIN) -> Reply:
@@ -56,18 +57,23 @@ async def adispatch(procedure: Procedure[..., Any], arguments: Arguments, option
 
     async def run() -> Reply:
         args, kwargs = next(bound)
-        head, body = _encode(codec, await procedure.function(*args, **kwargs))
-        return Reply(body=body, snapshot=await asynchronous.call(read_position), **head)
+        return _answer(codec, await procedure.function(*args, **kwargs))
 
     with nullcontext() if options.as_of is None else as_of(options.as_of):
-        transact = arehearse if options.dry_run else arun_transaction
+        transact = arehearse if options.dry_run else _atransact
         reply, txid = await transact(attempt, isolation=procedure.isolation, retries=procedure.retries, lazy=True)
-        return _at(reply, txid or reply.snapshot or known_position())
+        return reply._replace(txid=txid or reply.snapshot or known_position())
 
 
-def _at(reply: Reply, txid: int) -> Reply:
-    """Return the reply with its place in the order of commits; dataclasses.replace() takes several times as long."""
-    return Reply(body=reply.body, status=reply.status, headers=reply.headers, snapshot=reply.snapshot, txid=txid)
+def _locate(reply: Reply, connection: BaseDatabaseWrapper) -> Reply:
+    """Return the reply with the snapshot that its transaction reads; one that was kept has it."""
+    if reply.snapshot is not None or (snapshot := read_position(connection)) is None:
+        return reply
+    return reply._replace(snapshot=snapshot)
+
+
+_transact = partial(run_transaction, at_end=_locate)
+_atransact = partial(arun_transaction, at_end=_locate)
 
 
 def start_stream(procedure: Procedure[..., Any], arguments: Arguments) -> Iterator[Any] | AsyncIterator[Any]:
@@ -85,10 +91,12 @@ def _bind(codec: Codec, arguments: Arguments) -> Iterator[Bound]:
     return chain([codec.decode(arguments)], map(codec.decode, repeat(arguments)))
 
 
-def _encode(codec: Codec, returned: Any) -> tuple[dict[str, Any], bytes | Download]:
-    """Return the status and headers of what was returned, if it has any of its own, and the body."""
-    head: dict[str, Any] = {}
+def _answer(codec: Codec, returned: Any) -> Reply:
+    """Return the reply to a call, with the status and headers of what was returned, if it has any of its own."""
     if isinstance(returned, HttpResp):
-        head = {"status": returned.status, "headers": dict(returned.headers)}
-        returned = returned.result
-    return head, codec.check_download(returned) if codec.is_download else codec.encode(returned)
+        return Reply(_encode(codec, returned.result), returned.status, dict(returned.headers))
+    return Reply(_encode(codec, returned))
+
+
+def _encode(codec: Codec, result: object) -> bytes | Download:
+    return codec.check_download(result) if codec.is_download else codec.encode(result)

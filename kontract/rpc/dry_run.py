@@ -8,7 +8,6 @@ runs.  The txid that was drawn is lost, as is that of every commit that fails: t
 
 import json
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 from django.db import connections
@@ -41,11 +40,7 @@ def rehearse(
     than ``MAX_DRY_RUN`` documents, or than ``MAX_BODY_BYTES`` of them.
     """
     _check_outermost()
-
-    def run() -> Reply:
-        return _undo(attempt())
-
-    return run_transaction(run, isolation=isolation, retries=retries, lazy=lazy)[0], None
+    return run_transaction(attempt, isolation=isolation, retries=retries, lazy=lazy, at_end=_undo)[0], None
 
 
 async def arehearse(
@@ -57,11 +52,7 @@ async def arehearse(
 ) -> tuple[Reply, None]:
     """See rehearse()."""
     await asynchronous.call(_check_outermost)
-
-    async def run() -> Reply:
-        return await asynchronous.call(_undo, await attempt())
-
-    reply, _ = await arun_transaction(run, isolation=isolation, retries=retries, lazy=lazy)
+    reply, _ = await arun_transaction(attempt, isolation=isolation, retries=retries, lazy=lazy, at_end=_undo)
     return reply, None
 
 
@@ -70,21 +61,20 @@ def _check_outermost() -> None:
         raise TransactionManagementError("A dry run rolls back, so it cannot be part of a transaction that is open.")
 
 
-def _undo(reply: Reply) -> Reply:
+def _undo(reply: Reply, connection: BaseDatabaseWrapper) -> Reply:
     """Return the reply with the changes in it, and let the transaction be rolled back."""
     body = reply.body
     if not isinstance(body, bytes):
         raise InvalidRequestError("The answer is a file, which has no place for changes. Call without a dry run.")
-    connection = connections[get_alias(get_namespace())]
     changes: list[dict[str, Any]] = []
     if connection.connection is not None and not connection.needs_rollback:
         unit = require_unit(connection)
-        reply = replace(reply, snapshot=clock.latest(*locate()))
+        reply = reply._replace(snapshot=clock.latest(*locate()))
         changes = list(_list_changes(connection, unit))
         connection.check_constraints()
         flush_in_vain(connection, unit, rollback=not connection.savepoint_ids)
     connection.set_rollback(True)
-    return replace(reply, body=b'%b,"changes":%b}' % (body[:-1], to_json(changes)))
+    return reply._replace(body=b'%b,"changes":%b}' % (body[:-1], to_json(changes)))
 
 
 def _list_changes(connection: BaseDatabaseWrapper, unit: Unit) -> Iterator[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """The txid that a response carries: where in the order of commits the client now stands."""
 
-from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kontract.context import get_namespace
 from kontract.mvcc import clock
@@ -9,12 +9,11 @@ from kontract.mvcc.units import find_unit
 from kontract.tables.catalog import known_namespace, locate
 
 
-def read_position() -> int | None:
-    """Return the snapshot that the open transaction reads.
+def read_position(connection: BaseDatabaseWrapper) -> int | None:
+    """Return the snapshot that the transaction reads which is open on ``connection``.
 
     None, and no query, where it has not touched the database, or has written and will get a txid of its own.
     """
-    connection = connections[get_alias(get_namespace())]
     if connection.connection is None or is_idle(connection):
         return None
     if (unit := find_unit(connection)) is not None and unit.pending:
