@@ -6,6 +6,7 @@
 from kontract.client.asynchronous import AsyncBaseClient as AsyncBaseClient
 from kontract.client.downloads import AsyncDownload as AsyncDownload
 from kontract.client.downloads import Download as Download
+from kontract.client.errors import ChannelError as ChannelError
 from kontract.client.errors import ClientError as ClientError
 from kontract.client.errors import KontractProblem as KontractProblem
 from kontract.client.errors import TruncatedStream as TruncatedStream
@@ -17,6 +18,7 @@ from kontract.client.structure import UNSET as UNSET
 from kontract.client.structure import Structure as Structure
 from kontract.client.synchronous import BaseClient as BaseClient
 from kontract.client.uploads import File as File
+from kontract.raystream.keys import Pins as Pins
 
 __all__ = [
     "UNSET",
@@ -24,11 +26,13 @@ __all__ = [
     "AsyncBaseClient",
     "AsyncDownload",
     "BaseClient",
+    "ChannelError",
     "ClientError",
     "Download",
     "File",
     "KontractProblem",
     "Options",
+    "Pins",
     "Procedure",
     "Structure",
     "TruncatedStream",

@@ -13,6 +13,9 @@ from kontract.client.downloads import AsyncDownload
 from kontract.client.options import Options
 from kontract.client.procedure import Procedure, Request
 from kontract.client.streaming import Reader
+from kontract.client.structure import UNSET
+from kontract.client.transports import AsyncTransport
+from kontract.raystream.keys import Pins
 
 T = TypeVar("T")
 
@@ -29,16 +32,20 @@ class AsyncBaseClient(Connection):
         *,
         token: str | Callable[[], str] | None = None,
         options: Options | None = None,
+        raystream: Pins | None = UNSET,
         http: httpx.AsyncClient | None = None,
     ) -> None:
-        super().__init__(base_url, token=token, options=options)
+        super().__init__(base_url, token=token, options=options, raystream=raystream)
         self._is_owner = http is None
-        self._http = http or httpx.AsyncClient()
+        self._carrier = http or httpx.AsyncClient()
+        self._http = self._carrier
+        if self._session is not None:
+            self._http = httpx.AsyncClient(transport=AsyncTransport(self._carrier, self._session), trust_env=False)
 
     async def close(self) -> None:
         """Close the connections."""
         if self._is_owner:
-            await self._http.aclose()
+            await self._carrier.aclose()
 
     async def __aenter__(self) -> Self:
         return self

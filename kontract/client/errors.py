@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar, Self
 
+import httpx
+
 from kontract.client.structure import build_shape
 
 
@@ -17,6 +19,13 @@ class UnexpectedResponse(ClientError):
 
 class TruncatedStream(ClientError):
     """A stream ended without saying that it was complete."""
+
+
+class ChannelError(ClientError, httpx.TransportError):
+    """The encrypted channel failed, on the way or at the server; a call that was under way may have run.
+
+    As with a connection that fails, what is safe to repeat is repeated.
+    """
 
 
 class KontractProblem(ClientError):

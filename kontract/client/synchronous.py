@@ -13,6 +13,9 @@ from kontract.client.downloads import Download
 from kontract.client.options import Options
 from kontract.client.procedure import Procedure, Request
 from kontract.client.streaming import Reader
+from kontract.client.structure import UNSET
+from kontract.client.transports import Transport
+from kontract.raystream.keys import Pins
 
 T = TypeVar("T")
 
@@ -29,16 +32,20 @@ class BaseClient(Connection):
         *,
         token: str | Callable[[], str] | None = None,
         options: Options | None = None,
+        raystream: Pins | None = UNSET,
         http: httpx.Client | None = None,
     ) -> None:
-        super().__init__(base_url, token=token, options=options)
+        super().__init__(base_url, token=token, options=options, raystream=raystream)
         self._is_owner = http is None
-        self._http = http or httpx.Client()
+        self._carrier = http or httpx.Client()
+        self._http = self._carrier
+        if self._session is not None:
+            self._http = httpx.Client(transport=Transport(self._carrier, self._session), trust_env=False)
 
     def close(self) -> None:
         """Close the connections."""
         if self._is_owner:
-            self._http.close()
+            self._carrier.close()
 
     def __enter__(self) -> Self:
         return self

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, TypeAdapter
 from pydantic_core import PydanticSerializationError
 from typing_extensions import TypedDict
 
+from kontract.codegen.channel import ChannelEntry, describe_channel
 from kontract.codegen.schemas import Schema, Source, build_schemas
 from kontract.exceptions import CallError, ConfigurationError
 from kontract.perms import Perm
@@ -87,12 +88,13 @@ class Manifest:
     """All procedures, and the named types that they share, as ``{"$ref": "#/$defs/<name>"}`` refers to them.
 
     ``inputs`` pairs those that are read with their like that is written, ``{"UserInput": "User"}``: the two differ in
-    which fields are required, or in more.
+    which fields are required, or in more.  ``channel`` is None where there is no encrypted one.
     """
 
     procedures: tuple[ProcedureEntry, ...] = ()
     definitions: Mapping[str, Schema] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
+    channel: ChannelEntry | None = None
 
     @property
     def errors(self) -> tuple[ErrorEntry, ...]:
@@ -113,6 +115,7 @@ def build_manifest(procedures: Iterable[Procedure[..., Any]]) -> Manifest:
         procedures=tuple(_describe(procedure, get_codec(procedure), schemas) for procedure in known),
         definitions=definitions,
         inputs=inputs,
+        channel=describe_channel(),
     )
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from kontract.codegen.channel import ChannelEntry
 from kontract.codegen.manifest import Manifest, ProcedureEntry
 from kontract.codegen.python_classes import write_definitions, write_error
 from kontract.codegen.python_names import BUILTINS, name_all, write_doc, write_value
 from kontract.codegen.python_types import API, Types
+from kontract.exceptions import ConfigurationError
 
 _HEADER = '''"""Typed clients of the API.
 
@@ -80,7 +82,21 @@ def _write_client(name: str, manifest: Manifest, types: Types) -> str:
     doc = write_doc(f"The API's procedures, {'awaited' if is_async else 'waited for'}.", "    ")
     base = "_kontract.AsyncBaseClient" if is_async else "_kontract.BaseClient"
     parts = [_write_method(entry, methods[entry.name], types, is_async=is_async) for entry in manifest.procedures]
-    return f"class {name}({base}):\n" + "\n".join([doc, *parts])
+    return f"class {name}({base}):\n" + "\n".join([doc, *_write_pins(manifest.channel), *parts])
+
+
+def _write_pins(channel: ChannelEntry | None) -> list[str]:
+    """Return what makes the encrypted channel the client's way, where there is one."""
+    if channel is None:
+        return []
+    if not channel.keys:
+        raise ConfigurationError("All keys of raystream have reached their not_after. Make one: kontract_keys new.")
+    lines = "".join(f"            {write_value(key)},\n" for key in channel.keys)
+    audience, suites = write_value(channel.audience), ", ".join(map(str, channel.suites))
+    return [
+        f"    _pins = _kontract.Pins.parse(\n        {audience},\n        [\n{lines}        ],\n"
+        f"        [{suites}],\n    )\n"
+    ]
 
 
 def _write_method(entry: ProcedureEntry, name: str, types: Types, *, is_async: bool) -> str:

@@ -192,8 +192,13 @@ class Client:
         frame = channel.seal(seq, envelope)
         return Call(seq=seq, frame=frame, _secrets=channel.secrets, _chunk=channel.limits.chunk)
 
-    def drop(self) -> None:
-        """Forget the session, or the handshake; calls whose answers have begun go on."""
+    def drop(self, call: Call | None = None) -> None:
+        """Forget the session, or the handshake; calls whose answers have begun go on.
+
+        With a ``call``, which was answered RESET, only the session that it was sealed in.
+        """
+        if call is not None and (self._channel is None or call._secrets is not self._channel.secrets):
+            return
         self._stage = Stage.IDLE
         self._handshake = self._channel = None
 

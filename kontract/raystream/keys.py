@@ -1,5 +1,7 @@
 """Static keys: the server's secret ones, and the public ones that a client pins."""
 
+import base64
+import binascii
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -77,6 +79,18 @@ class Pins:
     audience: str
     keys: tuple[bytes, ...]
     suites: tuple[Suite, ...] = tuple(SUITES.values())
+
+    @classmethod
+    def parse(cls, audience: str, keys: Sequence[str], suites: Sequence[int] = tuple(SUITES)) -> Self:
+        """Return the pins that ``manage.py kontract_keys public`` prints: keys in base64, suites by number.
+
+        Raises ``MisuseError`` for what can be none.
+        """
+        try:
+            decoded = tuple(base64.b64decode(key, validate=True) for key in keys)
+            return cls(audience=audience, keys=decoded, suites=tuple(SUITES[number] for number in suites))
+        except (binascii.Error, LookupError) as error:
+            raise MisuseError(f"These are no pins: {error!r}. See manage.py kontract_keys public.") from error
 
     def __post_init__(self) -> None:
         """Raise ``MisuseError`` unless the client could make a handshake with these."""

@@ -90,7 +90,8 @@ def flaky(*failures: Exception | int, retry_after: str = "0") -> Iterator[tuple[
 def test_the_client_passes_the_strict_type_checker(path: Path, tmp_path: Path) -> None:
     """With nothing of kontract beside it but its runtime, as on a client's machine."""
     (tmp_path / "kontract").mkdir()
-    (tmp_path / "kontract" / "client").symlink_to(Path(kontract.client.__file__).parent)
+    for name in ("client", "raystream"):
+        (tmp_path / "kontract" / name).symlink_to(Path(kontract.client.__file__).parents[1] / name)
     for name, text in (("use.py", USE), ("zoo_client.py", path.read_text()), ("kontract/__init__.py", "")):
         (tmp_path / name).write_text(text)
     command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(ROOT / ".mypy_cache" / "clients"), "."]

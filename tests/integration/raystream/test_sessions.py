@@ -55,7 +55,7 @@ def test_a_session_that_was_resumed_is_still_the_same_persons(peer: Peer) -> Non
 @pytest.fixture(params=["procedure", "egroup", "project"])
 def required(request: pytest.FixtureRequest, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The channel is required, of ``echo`` and ``echo_async`` at least."""
-    changes = {"egroup": {"egroups": {"default": "required"}}, "project": {"policy": "required"}}
+    changes: dict[str, Any] = {"egroup": {"egroups": {"default": "required"}}, "project": {"policy": "required"}}
     settings.KONTRACT = {**settings.KONTRACT, "RAYSTREAM": options(**changes.get(request.param, {}))}
     if request.param == "procedure":
         set_policy(monkeypatch, "required")

@@ -133,10 +133,11 @@ def test_what_cannot_be_called_is_told(settings: Any, monkeypatch: pytest.Monkey
 
 
 def test_what_new_prints_is_what_the_settings_need(settings: Any) -> None:
-    settings.KONTRACT = KONTRACT = {}
+    settings.KONTRACT = {}
     text = run("new")
-    exec(text, {"KONTRACT": KONTRACT})  # noqa: S102 - it is a piece of a settings file
-    settings.KONTRACT = KONTRACT
+    module: dict[str, Any] = {"KONTRACT": {}}
+    exec(text, module)  # noqa: S102 - it is a piece of a settings file
+    settings.KONTRACT = module["KONTRACT"]
     assert ids() == []
     assert check_settings() == []
     assert run("new") != text
