@@ -36,11 +36,6 @@ class Gate:
             self._lock.release()
 
 
-def is_inside() -> bool:
-    """Return whether this task is inside an asynchronous transaction."""
-    return _inside.get()
-
-
 async def enter() -> Gate:
     """Wait for the connection that this task shares with others."""
     if _inside.get():

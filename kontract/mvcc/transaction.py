@@ -39,7 +39,7 @@ class Transaction:
     A ``lazy`` one begins with the first use of the database, if there is any; inside another it is as any other.
     """
 
-    is_committed = False  # known only where leaving the block fails: what waited for the commit has failed
+    can_run_again = True  # after a conflict: not inside another transaction, nor once this one has committed
     result: Any = None  # what the block gives to ``at_end``, and then what that returns
     _connection: BaseDatabaseWrapper | None = None
     _armed: Armed | None = None
@@ -55,14 +55,12 @@ class Transaction:
         isolation: Isolation | None,
         label: str | None,
         lazy: bool = False,
-        connection: BaseDatabaseWrapper | None = None,
         at_end: Callable[[Any, BaseDatabaseWrapper], Any] | None = None,
     ) -> None:
         self._using = using
         self._isolation = isolation
         self._label = label
         self._lazy = lazy
-        self._given = connection
         self._at_end = at_end
 
     @property
@@ -74,7 +72,7 @@ class Transaction:
         return next(iter(self._unit.committed.values()), None) if self._unit else None
 
     def __enter__(self) -> "Transaction":
-        connection = self._connection = self._given or connections[get_alias(get_namespace(), self._using)]
+        connection = self._connection = connections[get_alias(get_namespace(), self._using)]
         self._label = self._label or get_call().route
         if self._lazy and can_arm(connection):
             follow(connection)
@@ -87,6 +85,7 @@ class Transaction:
         connection = get_connection(cast(BaseDatabaseWrapper, self._connection).alias)
         joining = in_transaction(connection)
         if joining:
+            self.can_run_again = False
             self._check_isolation(find_unit(connection))
         else:
             settle(connection)
@@ -117,7 +116,8 @@ class Transaction:
                 armed.end(failed=error is not None)
         except DatabaseError as failure:
             # Django has this set from a commit until everything that waits for it has run.
-            self.is_committed = block is None or connection.run_commit_hooks_on_set_autocommit_on
+            if block is None or connection.run_commit_hooks_on_set_autocommit_on:
+                self.can_run_again = False
             _raise_translated(failure)
             raise
         finally:
@@ -224,18 +224,15 @@ def run_transaction(
 
     ``at_end`` is given the result in the transaction, as the last thing in it, and returns what replaces it.
     """
-    connection = connections[get_alias(get_namespace(), using)]
-    pauses = attempts(retries) if is_outermost(connection, lazy=lazy) else iter(())
+    pauses = attempts(retries)
     while True:
-        block = Transaction(
-            using=using, isolation=isolation, label=label, lazy=lazy, connection=connection, at_end=at_end
-        )
+        block = Transaction(using=using, isolation=isolation, label=label, lazy=lazy, at_end=at_end)
         try:
             with block:
                 block.result = function()
             return block.result, block.txid
         except ConflictError:
-            if block.is_committed or (pause := next(pauses, None)) is None:
+            if not block.can_run_again or (pause := next(pauses, None)) is None:
                 raise
             time.sleep(pause)
 
@@ -256,7 +253,7 @@ async def arun_transaction(
     at_end: Callable[[T, BaseDatabaseWrapper], T] | None = None,
 ) -> tuple[T, int | None]:
     """See run_transaction()."""
-    pauses = iter(()) if asynchronous.is_inside() else attempts(retries)
+    pauses = attempts(retries)
     while True:
         block = Transaction(using=using, isolation=isolation, label=label, lazy=lazy, at_end=at_end)
         try:
@@ -264,7 +261,7 @@ async def arun_transaction(
                 block.result = await function()
             return block.result, block.txid
         except ConflictError:
-            if block.is_committed or (pause := next(pauses, None)) is None:
+            if not block.can_run_again or (pause := next(pauses, None)) is None:
                 raise
             await asyncio.sleep(pause)
 

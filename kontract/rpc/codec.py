@@ -81,7 +81,7 @@ class Codec:
         """
         text = self._write(arguments) if arguments.text is None else arguments.text
         try:
-            values = self.arguments.validate_json(text, strict=True)
+            values = self.arguments.validator.validate_json(text, strict=True)
         except ValidationError as error:
             raise self._invalid(_explain(error)) from None
         if self.uploads or arguments.files:
@@ -140,8 +140,8 @@ class Codec:
         Raises ``InvalidResultError``, whose message is for the log: it may quote the result.
         """
         try:
-            value = self.result.validate_python({"result": _as_list(result)})
-            return self.result.dump_json(value, by_alias=True)
+            value = self.result.validator.validate_python({"result": _as_list(result)})
+            return self.result.serializer.to_json(value, by_alias=True)
         except ValueError as error:  # pydantic's errors are such
             raise self._invalid_result(str(error)) from error
 

@@ -43,7 +43,8 @@ def dispatch(procedure: Procedure[..., Any], arguments: Arguments, options: Opti
     with nullcontext() if options.as_of is None else as_of(options.as_of):
         transact = rehearse if options.dry_run else _transact
         reply, txid = transact(attempt, isolation=procedure.isolation, retries=procedure.retries, lazy=True)
-        return reply._replace(txid=txid or reply.snapshot or known_position())
+        reply.txid = txid or reply.snapshot or known_position()
+        return reply
 
 
 async def adispatch(procedure: Procedure[..., Any], arguments: Arguments, options: Options = PLAIN) -> Reply:
@@ -62,14 +63,15 @@ async def adispatch(procedure: Procedure[..., Any], arguments: Arguments, option
     with nullcontext() if options.as_of is None else as_of(options.as_of):
         transact = arehearse if options.dry_run else _atransact
         reply, txid = await transact(attempt, isolation=procedure.isolation, retries=procedure.retries, lazy=True)
-        return reply._replace(txid=txid or reply.snapshot or known_position())
+        reply.txid = txid or reply.snapshot or known_position()
+        return reply
 
 
 def _locate(reply: Reply, connection: BaseDatabaseWrapper) -> Reply:
     """Return the reply with the snapshot that its transaction reads; one that was kept has it."""
-    if reply.snapshot is not None or (snapshot := read_position(connection)) is None:
-        return reply
-    return reply._replace(snapshot=snapshot)
+    if reply.snapshot is None:
+        reply.snapshot = read_position(connection)
+    return reply
 
 
 _transact = partial(run_transaction, at_end=_locate)

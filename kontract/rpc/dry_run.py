@@ -69,12 +69,13 @@ def _undo(reply: Reply, connection: BaseDatabaseWrapper) -> Reply:
     changes: list[dict[str, Any]] = []
     if connection.connection is not None and not connection.needs_rollback:
         unit = require_unit(connection)
-        reply = reply._replace(snapshot=clock.latest(*locate()))
+        reply.snapshot = clock.latest(*locate())
         changes = list(_list_changes(connection, unit))
         connection.check_constraints()
         flush_in_vain(connection, unit, rollback=not connection.savepoint_ids)
     connection.set_rollback(True)
-    return reply._replace(body=b'%b,"changes":%b}' % (body[:-1], to_json(changes)))
+    reply.body = b'%b,"changes":%b}' % (body[:-1], to_json(changes))
+    return reply
 
 
 def _list_changes(connection: BaseDatabaseWrapper, unit: Unit) -> Iterator[dict[str, Any]]:
