@@ -55,7 +55,8 @@ _VALIDATION: Final = "django.contrib.auth.password_validation."
 
 
 def _default_rates() -> dict[str, str]:
-    return {"anonymous": "30/h", "login": "30/m", "failures": "5/5m", "register": "20/h", "refresh": "30/m"}
+    of_accounts = {"anonymous": "30/h", "register": "20/h", "email": "5/h"}
+    return {**of_accounts, "login": "30/m", "failures": "5/5m", "refresh": "30/m"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +86,8 @@ class AuthOptions:
     rates: Mapping[str, str] = field(default_factory=_default_rates, hash=False)  # what is not given is as by default
     concurrent_hashes: int | None = None  # in each process; None: one for every two processors
     waiting_hashes: int = 8  # that may wait for one of those; more are refused
+    email_links: Mapping[str, str] = field(default_factory=dict, hash=False)  # "reset", "verify": URLs with {token}
+    email_from: str | None = None  # sender; None: DEFAULT_FROM_EMAIL
     cookie_name: str = "kontract_refresh"
     cookie_secure: bool | None = None  # None: unless DEBUG
     cookie_domain: str | None = None
@@ -229,6 +232,8 @@ _AUTH_TYPES: Final[dict[str, tuple[tuple[type, ...], str]]] = {
     "validators": ((list, tuple), "a list of dicts"),
     "rates": ((Mapping,), "a dict of rates, such as {'login': '30/m'}"),
     "concurrent_hashes": ((int, type(None)), "a number, or None"),
+    "email_links": ((Mapping,), "a dict with URLs for 'reset' and 'verify'"),
+    "email_from": ((str, type(None)), "a string, or None"),
     "cookie_name": ((str,), "a string"),
     "cookie_secure": ((bool, type(None)), "True, False or None"),
     "cookie_domain": ((str, type(None)), "a string, or None"),
@@ -251,6 +256,10 @@ def _validate_auth_option(key: str, value: Any) -> None:
         raise ConfigurationError(f"{place} at most {_AUTH_LIMITS[key]:g}.")
     if key == "concurrent_hashes" and value is not None and value < 1:
         raise ConfigurationError(f"{place} at least 1.")
+    if key == "email_links" and not all(
+        purpose in ("reset", "verify") and "{token}" in str(link) for purpose, link in value.items()
+    ):
+        raise ConfigurationError(f'{place} a dict of "reset" and "verify" to URLs that contain {{token}}.')
     if key == "rates" and (unknown := value.keys() - _default_rates().keys()):
         raise ConfigurationError(
             f'KONTRACT["AUTH"]["rates"] has {min(unknown)!r}; it may have {", ".join(sorted(_default_rates()))}.'

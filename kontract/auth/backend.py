@@ -10,7 +10,8 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from kontract import perms
-from kontract.auth import cookies, merging, passwords, principals, sessions, signals, throttle
+from kontract.auth import cookies, emails, merging, passwords, principals, sessions, signals, throttle
+from kontract.auth.hashing import get_gate
 from kontract.auth.principals import Device, SignedIn
 from kontract.auth.providers import Provider, get_provider, normalise
 from kontract.auth.sessions import Session
@@ -116,6 +117,7 @@ def auth_anonymous(cookie: bool = False) -> HttpResp[Tokens]:
 def auth_register(credentials: Credentials, provider: Text = "password", cookie: bool = False) -> HttpResp[Tokens]:
     """Make a new account and sign in to it."""
     _refuse_signed_in()
+    get_gate().check()
     throttle.count_of("register", ctx.request)
     chosen = get_provider(provider)
     signed = principals.register(chosen.register(credentials, ctx.request), chosen, _device())
@@ -129,6 +131,7 @@ def auth_login(credentials: Credentials, provider: Text = "password", cookie: bo
     """Sign in to an account."""
     if provider == "anonymous":
         raise InvalidRequestError("Begin as a visitor with auth_anonymous.")
+    get_gate().check()
     throttle.count_of("login", ctx.request)
     chosen = get_provider(provider)
     with throttle.failures(_name(chosen, credentials), ctx.request):
@@ -147,6 +150,7 @@ def auth_link(credentials: Credentials, provider: Text = "password", cookie: boo
     _require_session()
     if not ctx.is_anonymous:
         raise AlreadySignedInError
+    get_gate().check()
     throttle.count_of("register", ctx.request)
     chosen = get_provider(provider)
     if type(chosen).register is Provider.register:
@@ -254,6 +258,49 @@ def auth_revoke(session: Text) -> bool:
     ended = sessions.end(ctx.owner, only=session)
     _tell_logged_out(ended)
     return bool(ended)
+
+
+# --- E-mail ----------------------------------------------------------------------------------------------------------
+
+
+@backend(egroup=EGROUP)
+@_directly
+def auth_request_reset(email: Text) -> None:
+    """Send a link with which a new password can be chosen; the answer is the same if nobody has the address."""
+    emails.find_link("reset")
+    throttle.count_of("login", ctx.request)
+    throttle.count("email", normalise(email))
+    if (principal := emails.find_by_email(email)) is not None:
+        emails.send("reset", principal)
+
+
+@backend(egroup=EGROUP)
+@_directly
+def auth_reset(token: Text, new: Text) -> None:
+    """Choose a new password with the token that was sent; all sessions end."""
+    get_gate().check()
+    throttle.count_of("login", ctx.request)
+    principal = emails.reset(token, new)
+    signals.password_changed.send(sender=None, principal=principal, request=ctx.request)
+
+
+@backend(egroup=EGROUP)
+@_directly
+def auth_request_verification() -> None:
+    """Send the caller a link that shows that the address is their own."""
+    _require_account()
+    throttle.count("email", ctx.owner)
+    principal = principals.get(ctx.owner)
+    if principal.email is not None and not principal.is_verified:
+        emails.send("verify", principal)
+
+
+@backend(egroup=EGROUP)
+@_directly
+def auth_verify(token: Text) -> None:
+    """Verify an address with the token that was sent."""
+    throttle.count_of("login", ctx.request)
+    emails.verify(token)
 
 
 # --- Helpers ---------------------------------------------------------------------------------------------------------

@@ -44,6 +44,12 @@ class Gate:
         finally:
             self._places.release()
 
+    def check(self) -> None:
+        """Raise ``RateLimitedError`` where too many wait already, before anything else is done for one more."""
+        if not self._places.acquire(blocking=False):
+            raise RateLimitedError("Too many are signing in. Try again in a second.", 1)
+        self._places.release()
+
     def run(self, function: Callable[[], T]) -> T:
         """Return what ``function`` returns, which uses no database, in its turn."""
         with self.turn():

@@ -15,7 +15,7 @@ def _project(settings: Any) -> Iterator[None]:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.KONTRACT = {
         **settings.KONTRACT,
-        "AUTH": {"rates": dict.fromkeys(["anonymous", "login", "failures", "register", "refresh"], "10000/s")},
+        "AUTH": {"rates": dict.fromkeys(["anonymous", "login", "failures", "register", "refresh", "email"], "10000/s")},
     }
     known.forget()
     yield

@@ -1,0 +1,84 @@
+"""A link by e-mail: for a new password, and to verify an address."""
+
+import re
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.test import override_settings
+
+from kontract.auth.models import Principal
+from tests.integration.auth.people import PASSWORD, Person, code_of
+
+NEW = "difference engine"
+
+
+@pytest.fixture(autouse=True)
+def _links(settings: Any) -> None:
+    links = {"reset": "https://app.example/reset?t={token}", "verify": "https://app.example/verify?t={token}"}
+    settings.KONTRACT = {**settings.KONTRACT, "AUTH": {**settings.KONTRACT["AUTH"], "email_links": links}}
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    mail.outbox = []
+
+
+def sent() -> str:
+    """Return the token in the one message that was sent."""
+    (message,) = mail.outbox
+    found = re.search(r"https://app\.example/\w+\?t=(\S+)", str(message.body))
+    assert found is not None
+    mail.outbox.clear()
+    return found[1]
+
+
+def test_a_password_is_chosen_anew_once(ada: Person) -> None:
+    Person().call("auth_request_reset", email="ADA@example.com")
+    assert mail.outbox[0].to == ["ada@example.com"]
+    token = sent()
+    assert code_of(Person().post("auth_reset", token=token, new="short"))[1] == "validation_failed"
+    Person().call("auth_reset", token=token, new=NEW)
+    assert code_of(ada.post("auth_me")) == (401, "invalid_token")
+    assert Person().login("ada@example.com", NEW).call("auth_me")["is_verified"] is True
+    assert code_of(Person().post("auth_reset", token=token, new=PASSWORD)) == (401, "invalid_token")
+
+
+def test_nobody_learns_who_has_an_address(ada: Person) -> None:
+    known, unknown = (Person().post("auth_request_reset", email=f"{who}@example.com") for who in ("ada", "eve"))
+    assert (known.status_code, known.content) == (unknown.status_code, unknown.content)
+    assert len(mail.outbox) == 1
+
+
+def test_an_address_is_verified(ada: Person) -> None:
+    ada.call("auth_request_verification")
+    token = sent()
+    assert code_of(Person().post("auth_reset", token=token, new=NEW)) == (401, "invalid_token")  # another purpose
+    Person().call("auth_verify", token=token)
+    assert ada.call("auth_me")["is_verified"] is True
+    assert code_of(Person().post("auth_verify", token=token)) == (401, "invalid_token")
+    ada.call("auth_request_verification")
+    assert mail.outbox == []
+
+
+def test_tokens_that_are_none(ada: Person, visitor: Person) -> None:
+    Person().call("auth_request_reset", email="ada@example.com")
+    token = sent()
+    _, _, proof = token.partition(".")
+    for bad in ("", "x", ".", f"{visitor.id}.{proof}", token[:-1], f"{ada.id}."):
+        assert code_of(Person().post("auth_reset", token=bad, new=NEW)) == (401, "invalid_token")
+    ada.call("auth_password", old=PASSWORD, new=NEW)
+    assert code_of(Person().post("auth_reset", token=token, new=PASSWORD)) == (401, "invalid_token")
+    with override_settings(PASSWORD_RESET_TIMEOUT=-1):
+        Person().call("auth_request_reset", email="ada@example.com")
+        assert code_of(Person().post("auth_reset", token=sent(), new=PASSWORD)) == (401, "invalid_token")
+
+
+def test_without_a_link_nothing_is_sent(settings: Any, ada: Person) -> None:
+    settings.KONTRACT = {**settings.KONTRACT, "AUTH": {**settings.KONTRACT["AUTH"], "email_links": {}}}
+    assert code_of(ada.post("auth_request_verification")) == (400, "unsupported")
+    answers = {Person().post("auth_request_reset", email=f"{who}@example.com").content for who in ("ada", "eve")}
+    assert len(answers) == 1
+
+
+def test_who_has_no_address_is_sent_nothing() -> None:
+    Principal.objects.create(is_anonymous=False, email=None, username="bob", password="x")
+    Person().call("auth_request_reset", email="bob")
+    assert mail.outbox == []
