@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth import get_user_model
 from django.db import OperationalError, connection, connections, transaction
 from django.test import TestCase
@@ -108,6 +108,66 @@ def test_an_asynchronous_function_begins_with_its_first_use(fresh: bool) -> None
     _, txid = async_to_sync(arun_transaction)(function, lazy=True)
     assert txid == env.storage.users["1"].txid == env.storage.users["2"].txid
     assert is_outside()
+
+
+# --- What comes last --------------------------------------------------------------------------------------------------
+
+
+def run_either(is_async: bool, function: Callable[[], Any], **options: Any) -> tuple[Any, int | None]:
+    """Run a function of either kind in a lazy transaction."""
+
+    async def afunction() -> Any:
+        return await sync_to_async(function)()
+
+    if is_async:
+        return async_to_sync(arun_transaction)(afunction, lazy=True, **options)
+    return run_transaction(function, lazy=True, **options)
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_what_comes_last_is_in_the_transaction_and_has_the_last_word(is_async: bool) -> None:
+    def at_end(result: int, used: Any) -> int:
+        assert used is connections["default"]
+        assert env.storage.users["1"] == {"n": result}
+        return result + 1
+
+    result, txid = run_either(is_async, lambda: env.storage.users.set("1", {"n": 1}) and 1, at_end=at_end)
+    assert (result, txid) == (2, env.storage.users["1"].txid)
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_what_comes_last_begins_no_transaction(is_async: bool, fresh: bool) -> None:
+    assert run_either(is_async, lambda: 1, at_end=lambda result, used: (result, used.connection)) == ((1, None), None)
+    assert is_outside()
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("uses_storage", [False, True], ids=["idle", "writing"])
+def test_a_failure_of_what_comes_last_rolls_back(is_async: bool, uses_storage: bool) -> None:
+    def function() -> None:
+        transaction.on_commit(lambda: pytest.fail("Nothing was committed."))
+        if uses_storage:
+            env.storage.users.set("1", {})
+
+    def at_end(result: None, used: Any) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_either(is_async, function, at_end=at_end)
+    assert "1" not in env.storage.users
+    assert is_outside()
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_a_conflict_in_what_comes_last_is_run_again(is_async: bool) -> None:
+    rivals = [ConflictError("Somebody was first."), None]
+
+    def at_end(result: int, used: Any) -> int:
+        if rival := rivals.pop(0):
+            raise rival
+        return result
+
+    assert run_either(is_async, lambda: len(rivals), at_end=at_end) == (1, None)
 
 
 # --- What waits for the commit ---------------------------------------------------------------------------------------
