@@ -75,7 +75,9 @@ class Sessions:
         """Store a new session; now and then remove some that are over."""
         self._fetch(self._sql.begin, id=state.sid.hex(), after=_encode(state))
         if random.random() < _SWEEP_CHANCE:  # noqa: S311 - not a secret
-            self._fetch(versions.SWEEP_CHANNELS, after=f"{random.getrandbits(128):032x}", batch=_SWEPT)
+            connection, ns = locate()
+            after = f"{random.getrandbits(128):032x}"
+            fetch_alone(connection, versions.SWEEP_CHANNELS, {"ns": ns, "after": after, "batch": _SWEPT})
 
     def change(self, sid: bytes, decide: Decide[T]) -> T:
         """Store what ``decide`` makes of the present state, and return what it made of it.
@@ -117,7 +119,7 @@ class Sessions:
 
     def _fetch(self, sql: str, **params: Any) -> Any:
         connection, ns = locate()
-        return fetch_alone(connection, sql, {"ns": ns, **params})[0][0]
+        return fetch_alone(connection, sql, {"ns": ns, **params}, prepared=True)[0][0]
 
     @contextmanager
     def _turn(self, sid: bytes) -> Iterator[_Known]:

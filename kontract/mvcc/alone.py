@@ -10,12 +10,15 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from kontract.exceptions import ConflictError
 from kontract.mvcc.connections import fetch_quietly
 from kontract.mvcc.errors import translated
+from kontract.mvcc.prepared import compose
 from kontract.mvcc.transaction import attempts
 from kontract.mvcc.units import in_transaction
 
 
-def fetch_alone(connection: BaseDatabaseWrapper, sql: str, params: dict[str, Any]) -> list[Sequence[Any]]:
-    """Run a statement in a transaction of its own, and return its rows.
+def fetch_alone(
+    connection: BaseDatabaseWrapper, sql: str, params: dict[str, Any], *, prepared: bool = False
+) -> list[Sequence[Any]]:
+    """Run a statement in a transaction of its own, ``prepared`` once it is used often, and return its rows.
 
     Inside a transaction that takes another connection.  It runs again after a conflict, which there can be where the
     server's default isolation is higher.
@@ -25,7 +28,10 @@ def fetch_alone(connection: BaseDatabaseWrapper, sql: str, params: dict[str, Any
         while True:
             try:
                 with translated():
-                    return fetch_quietly(own, sql, params)
+                    own.ensure_connection()
+                    return (
+                        fetch_quietly(own, compose(own, sql, params)) if prepared else fetch_quietly(own, sql, params)
+                    )
             except ConflictError:
                 if (pause := next(pauses, None)) is None:
                     raise

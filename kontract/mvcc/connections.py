@@ -65,7 +65,9 @@ def fetch_all(connection: BaseDatabaseWrapper, sql: str, params: dict[str, Any])
         return list(cursor.fetchall())
 
 
-def fetch_quietly(connection: BaseDatabaseWrapper, sql: str, params: dict[str, Any]) -> list[Sequence[Any]]:
+def fetch_quietly(
+    connection: BaseDatabaseWrapper, sql: str, params: dict[str, Any] | None = None
+) -> list[Sequence[Any]]:
     """See fetch_all(); for lookups of our own that would only be noise among an application's logged queries."""
     connection.validate_no_broken_transaction()
     connection.ensure_connection()

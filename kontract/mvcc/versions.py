@@ -51,6 +51,10 @@ PARAMETER_TYPES: Final = {  # of the statements that a flush is made of, which a
     "claimed": "text[]",
     "timeout": "text",
     "changes": "jsonb",
+    "before": "jsonb",
+    "after": "jsonb",
+    "new_id": "text",
+    "new": "jsonb",
 }
 
 TABLES_DDL: Final = """\
@@ -852,8 +856,7 @@ RETURNING ptr, id
 
 # What the rows are good for: this run of the server, not another that takes its place or begins from a backup; and this
 # very table, which is another one after a dump was restored, or where a copy of the database takes its name.
-_LIFE = """concat_ws('/', extract(epoch FROM pg_postmaster_start_time()),
-  (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()), pg_relation_filenode('storage'))"""
+_LIFE = "concat_ws('/', extract(epoch FROM pg_postmaster_start_time()), pg_relation_filepath('storage'))"
 # A server that recovers from a crash of one of its processes begins its statistics anew, in the same run
 # (https://www.postgresql.org/docs/current/monitoring-stats.html); what it had not flushed until then is gone.
 _UNFLUSHED_LIFE = f"concat_ws('/', {_LIFE}, extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time()))"
@@ -873,8 +876,9 @@ class Channels:
         how = wait if flush else "'off'"
         commit = f"set_config('synchronous_commit', {how}, true)"
         move = f"""moved AS (
-  UPDATE storage SET data = %(after)s::jsonb || {life} WHERE {_CHANNEL} AND data = %(before)s::jsonb || {life}
-  RETURNING true
+  UPDATE storage SET data = %(after)s::jsonb || life FROM (SELECT {life} AS life OFFSET 0) l
+  WHERE {_CHANNEL} AND data = %(before)s::jsonb || life
+  RETURNING life
 )"""
         self.find: Final = f"""
 SELECT (SELECT (data - 'life')::text FROM storage WHERE {_CHANNEL} AND data @> {life})
@@ -889,7 +893,7 @@ SELECT {commit}
         self.replace: Final = f"""
 WITH {move}, begun AS (
   INSERT INTO storage (ns, ptr, id, _txid, data)
-  SELECT %(ns)s, {CHANNELS}, %(new_id)s, 0, %(new)s::jsonb || {life} FROM moved
+  SELECT %(ns)s, {CHANNELS}, %(new_id)s, 0, %(new)s::jsonb || life FROM moved
 )
 SELECT EXISTS (SELECT FROM moved), {commit}
 """
