@@ -1,0 +1,1 @@
+"""What the benchmark of signing in calls, and its database."""
