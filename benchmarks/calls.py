@@ -59,8 +59,8 @@ The median over {rounds} rounds, and in parentheses the middle half of them. In 
 request by request, through Django's whole handler; a round gives each one's median, and only quotients within one round
 count. There is no database: a call that uses none opens no connection.
 
-An asynchronous call goes to the thread that owns Django's connection to begin, to read its position and to end. A bare
-asynchronous view never does, unless some of the middleware is synchronous.
+An asynchronous call goes to the thread that owns Django's connection to begin, and again to end. A bare asynchronous
+view never does, unless some of the middleware is synchronous.
 """
 
 
