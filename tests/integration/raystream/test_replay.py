@@ -218,13 +218,12 @@ def test_a_copy_of_the_database_has_no_sessions(own: str, cluster: Path, setting
 def test_a_process_that_remembers_more_than_the_row_believes_itself(peer: Peer) -> None:
     peer.call("echo", 1)
     call = peer.seal_call("echo", 2)
+    sid = call.frame[4:20].hex()
     with connections["default"].cursor() as cursor:
-        cursor.execute(
-            "CREATE TEMP TABLE kept AS SELECT * FROM storage WHERE ptr = 6 AND id = %s", [call.frame[4:20].hex()]
-        )
+        cursor.execute("SELECT data FROM storage WHERE ptr = 6 AND id = %s", [sid])
+        (data,) = cursor.fetchone()
         assert peer.send(call).status == 200
-        cursor.execute("UPDATE storage SET data = kept.data FROM kept WHERE storage.ptr = 6 AND storage.id = kept.id")
-        cursor.execute("DROP TABLE kept")
+        cursor.execute("UPDATE storage SET data = %s::jsonb WHERE ptr = 6 AND id = %s", [data, sid])
     assert is_reset(peer.wire.post(call.frame))
 
 
