@@ -187,10 +187,10 @@ def auth_refresh(refresh_token: Text | None = None) -> HttpResp[Tokens]:
 
 @backend(egroup=EGROUP, errors=[AlreadySignedInError])
 @_directly
-def auth_merge(source: Text, commit: bool = False) -> Merge:
-    """Preview what the anonymous principal with the access token ``source`` owns; with ``commit``, take it over."""
+def auth_merge(source_token: Text, commit: bool = False) -> Merge:
+    """Preview what the anonymous principal with this access token owns; with ``commit``, take it over."""
     _require_account()
-    other = sessions.authenticate(source)
+    other = sessions.authenticate(source_token)
     if not other.is_anonymous:
         raise AlreadySignedInError
     tables = merging.preview(other.owner)
@@ -216,12 +216,12 @@ def auth_unmerge(principal: Text) -> Tokens:
 
 @backend(egroup=EGROUP, errors=[InvalidCredentialsError])
 @_directly
-def auth_password(old: Text, new: Text, cookie: bool = False) -> HttpResp[Tokens]:
+def auth_password(old_password: Text, new_password: Text, cookie: bool = False) -> HttpResp[Tokens]:
     """Change one's password, which ends all other sessions."""
     sid = _require_account()
     throttle.count_of("login", ctx.request)
     with throttle.failures(ctx.owner, ctx.request):
-        principal = passwords.change(ctx.owner, sid, old, new)
+        principal = passwords.change(ctx.owner, sid, old_password, new_password)
     signals.password_changed.send(sender=None, principal=principal, request=ctx.request)
     return _answer(SignedIn(principal=principal, sid=sid, counter=sessions.find_counter(sid)), cookie)
 
@@ -276,11 +276,11 @@ def auth_request_reset(email: Text) -> None:
 
 @backend(egroup=EGROUP)
 @_directly
-def auth_reset(token: Text, new: Text) -> None:
+def auth_reset(token: Text, new_password: Text) -> None:
     """Choose a new password with the token that was sent; all sessions end."""
     get_gate().check()
     throttle.count_of("login", ctx.request)
-    principal = emails.reset(token, new)
+    principal = emails.reset(token, new_password)
     signals.password_changed.send(sender=None, principal=principal, request=ctx.request)
 
 

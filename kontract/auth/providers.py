@@ -2,7 +2,7 @@
 
 import json
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -125,26 +125,37 @@ class PasswordProvider(Provider):
 
 
 class DjangoUserProvider(Provider):
-    """The users of ``AUTH_USER_MODEL``, through all of ``AUTHENTICATION_BACKENDS``; their groups are user groups."""
+    """The users of ``AUTH_USER_MODEL``, through all of ``AUTHENTICATION_BACKENDS``; their groups are user groups.
+
+    ``fields`` are the credentials, all of them, that ``authenticate()`` is called with: clients choose no others, for
+    there are backends that take somebody's word for who it is.  ``may_register``: whether callers make new users.
+    """
 
     name = "django"
 
-    def __init__(self) -> None:
+    def __init__(self, fields: Sequence[str] | None = None, *, may_register: bool = False) -> None:
         if not apps.is_installed("django.contrib.auth"):
             raise ConfigurationError(
                 "DjangoUserProvider needs Django's users. Add django.contrib.auth to INSTALLED_APPS, or use "
                 "PasswordProvider."
             )
-        self.names = (get_user_model().USERNAME_FIELD,)
+        self.fields = tuple(fields or (get_user_model().USERNAME_FIELD, "password"))
+        self.names = tuple(field for field in self.fields if field != "password")
+        self.may_register = may_register
 
     def authenticate(self, credentials: Credentials, request: HttpRequest | None) -> Account | None:
         """Return the user to whom Django's backends say that these ``credentials`` belong."""
+        given = dict(zip(self.fields, _take(credentials, *self.fields), strict=True))
+        if unknown := credentials.keys() - given.keys():
+            raise ValidationError({min(unknown): ["Nobody signs in by this."]})
         with hashing.get_gate().turn():
-            user = authenticate(request, **credentials)
+            user = authenticate(request, **given)
         return None if user is None else self.account_of(user)
 
     def register(self, credentials: Credentials, request: HttpRequest | None) -> Account:
         """Make a new user."""
+        if not self.may_register:
+            raise UnsupportedError("Users are not made here. Sign in, and merge if you have data elsewhere.")
         users = get_user_model()
         values = {name: value for name, value in credentials.items() if name != "password"}
         if unknown := values.keys() - {users.USERNAME_FIELD, users.get_email_field_name(), *users.REQUIRED_FIELDS}:

@@ -56,10 +56,10 @@ def test_refreshing_rotates(ada: Person) -> None:
 
 def test_merging_moves_everything_and_can_be_undone(ada: Person, visitor: Person) -> None:
     visitor.call("set_user", user_id="u", name="Eve")
-    preview = ada.call("auth_merge", source=visitor.access)
+    preview = ada.call("auth_merge", source_token=visitor.access)
     assert preview == {"principal": visitor.id, "tables": {"users": 1}, "is_done": False}
     assert env.storage.users.get("u").owner == visitor.id
-    done = ada.call("auth_merge", source=visitor.access, commit=True)
+    done = ada.call("auth_merge", source_token=visitor.access, commit=True)
     assert done["is_done"] is True
     assert env.storage.users.get("u").owner == ada.id
     assert env.storage.users.get("u") == {"name": "Eve", "secret": "the combination is 12345"}

@@ -34,11 +34,11 @@ def test_a_password_is_chosen_anew_once(ada: Person) -> None:
     Person().call("auth_request_reset", email="ADA@example.com")
     assert mail.outbox[0].to == ["ada@example.com"]
     token = sent()
-    assert code_of(Person().post("auth_reset", token=token, new="short"))[1] == "validation_failed"
-    Person().call("auth_reset", token=token, new=NEW)
+    assert code_of(Person().post("auth_reset", token=token, new_password="short"))[1] == "validation_failed"
+    Person().call("auth_reset", token=token, new_password=NEW)
     assert code_of(ada.post("auth_me")) == (401, "invalid_token")
     assert Person().login("ada@example.com", NEW).call("auth_me")["is_verified"] is True
-    assert code_of(Person().post("auth_reset", token=token, new=PASSWORD)) == (401, "invalid_token")
+    assert code_of(Person().post("auth_reset", token=token, new_password=PASSWORD)) == (401, "invalid_token")
 
 
 def test_nobody_learns_who_has_an_address(ada: Person) -> None:
@@ -50,7 +50,10 @@ def test_nobody_learns_who_has_an_address(ada: Person) -> None:
 def test_an_address_is_verified(ada: Person) -> None:
     ada.call("auth_request_verification")
     token = sent()
-    assert code_of(Person().post("auth_reset", token=token, new=NEW)) == (401, "invalid_token")  # another purpose
+    assert code_of(Person().post("auth_reset", token=token, new_password=NEW)) == (
+        401,
+        "invalid_token",
+    )  # another purpose
     Person().call("auth_verify", token=token)
     assert ada.call("auth_me")["is_verified"] is True
     assert code_of(Person().post("auth_verify", token=token)) == (401, "invalid_token")
@@ -63,12 +66,12 @@ def test_tokens_that_are_none(ada: Person, visitor: Person) -> None:
     token = sent()
     _, _, proof = token.partition(".")
     for bad in ("", "x", ".", f"{visitor.id}.{proof}", token[:-1], f"{ada.id}."):
-        assert code_of(Person().post("auth_reset", token=bad, new=NEW)) == (401, "invalid_token")
-    ada.call("auth_password", old=PASSWORD, new=NEW)
-    assert code_of(Person().post("auth_reset", token=token, new=PASSWORD)) == (401, "invalid_token")
+        assert code_of(Person().post("auth_reset", token=bad, new_password=NEW)) == (401, "invalid_token")
+    ada.call("auth_password", old_password=PASSWORD, new_password=NEW)
+    assert code_of(Person().post("auth_reset", token=token, new_password=PASSWORD)) == (401, "invalid_token")
     with override_settings(PASSWORD_RESET_TIMEOUT=-1):
         Person().call("auth_request_reset", email="ada@example.com")
-        assert code_of(Person().post("auth_reset", token=sent(), new=PASSWORD)) == (401, "invalid_token")
+        assert code_of(Person().post("auth_reset", token=sent(), new_password=PASSWORD)) == (401, "invalid_token")
 
 
 def test_without_a_link_nothing_is_sent(settings: Any, ada: Person) -> None:

@@ -206,11 +206,25 @@ class TestDjangoUsers:
 
     def test_a_user_changes_the_password_and_stays(self, django_user: Any) -> None:
         grace, other = signed_in(), signed_in()
-        assert code_of(grace.post("auth_password", old="wrong", new="difference engine"))[0] == 401
-        grace.keep(grace.call("auth_password", old=PASSWORD, new="difference engine"))
+        assert code_of(grace.post("auth_password", old_password="wrong", new_password="difference engine"))[0] == 401
+        grace.keep(grace.call("auth_password", old_password=PASSWORD, new_password="difference engine"))
         assert grace.post("who_am_i").status_code == 200
         assert code_of(other.post("who_am_i")) == (401, "invalid_token")
         assert sign_in(password="difference engine").status_code == 200
+
+    @pytest.mark.parametrize("more", [{"remote_user": "grace"}, {"request": "x"}, {"user": "grace"}, {"backend": "x"}])
+    def test_clients_choose_no_other_credentials(self, more: dict[str, str], django_user: Any, settings: Any) -> None:
+        settings.AUTHENTICATION_BACKENDS = [
+            "django.contrib.auth.backends.RemoteUserBackend",
+            "django.contrib.auth.backends.ModelBackend",
+        ]
+        for credentials in (more, {"username": "grace", "password": "x", **more}):
+            response = Person().post("auth_login", provider="django", credentials=credentials)
+            assert code_of(response) == (422, "validation_failed")
+
+    def test_nobody_makes_users_unless_they_may(self, django_user: Any) -> None:
+        credentials = {"username": "hopper", "password": PASSWORD}
+        assert code_of(Person().post("auth_register", provider="django", credentials=credentials))[1] == "unsupported"
 
     def test_leaving_a_group_acts_at_once(self, django_user: Any) -> None:
         from kontract.auth.sessions import known
@@ -241,6 +255,7 @@ class TestDjangoUsers:
 
 
 def _with_visitors(settings: Any) -> bool:
-    providers = ["kontract.auth.providers.AnonymousProvider", "kontract.auth.providers.DjangoUserProvider"]
+    users = {"provider": "kontract.auth.providers.DjangoUserProvider", "options": {"may_register": True}}
+    providers = ["kontract.auth.providers.AnonymousProvider", users]
     settings.KONTRACT = {**settings.KONTRACT, "AUTH": {**settings.KONTRACT["AUTH"], "providers": providers}}
     return True

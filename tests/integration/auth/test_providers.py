@@ -69,7 +69,7 @@ class TestCompany:
         assert code_of(refusal) == (400, "unsupported")
         assert code_of(Person().post("auth_login", provider="else", credentials={})) == (400, "unsupported")
         employee = Person().keep(json.loads(self.sign_in("e7").content)["result"])
-        assert code_of(employee.post("auth_password", old="a", new="b")) == (400, "unsupported")
+        assert code_of(employee.post("auth_password", old_password="a", new_password="b")) == (400, "unsupported")
 
 
 def test_accounts_can_have_usernames(settings: Any) -> None:

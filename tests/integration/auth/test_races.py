@@ -51,7 +51,7 @@ def test_a_visitor_is_linked_or_merged_but_not_both(_: int) -> None:
     linked, merged = False, False
     responses = all_at_once(
         link(visitor, "eve@example.com"),
-        lambda: ada.post("auth_merge", source=visitor.access, commit=True),
+        lambda: ada.post("auth_merge", source_token=visitor.access, commit=True),
         lambda: Person().post("auth_login", credentials={"email": "ada@example.com", "password": PASSWORD}),
     )
     bodies = [json.loads(response.content) for response in responses if response.status_code == 200]
@@ -76,7 +76,9 @@ def test_one_visitor_is_merged_once() -> None:
     visitor = Person().begin()
     visitor.call("set_user", user_id="u", name="Eve")
     people = [Person().register(f"p{n}@example.com") for n in range(3)]
-    responses = all_at_once(*((lambda p=p: p.post("auth_merge", source=visitor.access, commit=True)) for p in people))
+    responses = all_at_once(
+        *((lambda p=p: p.post("auth_merge", source_token=visitor.access, commit=True)) for p in people)
+    )
     assert [response.status_code for response in responses].count(200) == 1
     owner = env.storage.users.get("u").owner
     assert Principal.objects.get(pk=visitor.id).merged_into == owner
@@ -88,7 +90,7 @@ def test_unversioned_documents_are_merged_and_given_back(visitor: Person, ada: P
 
     with calling(CallContext(owner=visitor.id)):
         env.storage.counters.set("c", {"n": 1})
-    assert ada.call("auth_merge", source=visitor.access, commit=True)["tables"] == {"counters": 1}
+    assert ada.call("auth_merge", source_token=visitor.access, commit=True)["tables"] == {"counters": 1}
     assert env.storage.counters.get("c").owner == ada.id
     ada.call("auth_unmerge", principal=visitor.id)
     assert env.storage.counters.get("c").owner == visitor.id
@@ -96,7 +98,7 @@ def test_unversioned_documents_are_merged_and_given_back(visitor: Person, ada: P
 
 def test_what_changed_since_is_not_given_back(visitor: Person, ada: Person) -> None:
     visitor.call("set_user", user_id="u", name="Eve")
-    ada.call("auth_merge", source=visitor.access, commit=True)
+    ada.call("auth_merge", source_token=visitor.access, commit=True)
     ada.call("set_user", user_id="u", name="Ada")
     assert code_of(ada.post("auth_unmerge", principal=visitor.id)) == (409, "undo_conflict")
     assert env.storage.users.get("u").owner == ada.id
@@ -104,9 +106,9 @@ def test_what_changed_since_is_not_given_back(visitor: Person, ada: Person) -> N
 
 def test_nobody_merges_what_is_not_theirs(visitor: Person, ada: Person) -> None:
     bob = Person().register("bob@example.com")
-    assert code_of(ada.post("auth_merge", source=bob.access)) == (409, "already_signed_in")
-    assert code_of(ada.post("auth_merge", source=visitor.id)) == (401, "invalid_token")
-    assert code_of(visitor.post("auth_merge", source=visitor.access)) == (401, "authentication_required")
-    assert code_of(Person().post("auth_merge", source=visitor.access)) == (401, "authentication_required")
-    ada.call("auth_merge", source=visitor.access, commit=True)
+    assert code_of(ada.post("auth_merge", source_token=bob.access)) == (409, "already_signed_in")
+    assert code_of(ada.post("auth_merge", source_token=visitor.id)) == (401, "invalid_token")
+    assert code_of(visitor.post("auth_merge", source_token=visitor.access)) == (401, "authentication_required")
+    assert code_of(Person().post("auth_merge", source_token=visitor.access)) == (401, "authentication_required")
+    ada.call("auth_merge", source_token=visitor.access, commit=True)
     assert code_of(bob.post("auth_unmerge", principal=visitor.id)) == (404, "transaction_not_found")

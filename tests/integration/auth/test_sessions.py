@@ -193,8 +193,11 @@ def test_one_of_ones_own_sessions_can_be_ended_and_no_other(ada: Person, visitor
 
 def test_a_change_of_password_ends_the_other_sessions(ada: Person) -> None:
     other, access = ada.login("ada@example.com"), ada.access
-    assert code_of(ada.post("auth_password", old="wrong", new="difference engine"))[1] == "invalid_credentials"
-    ada.keep(ada.call("auth_password", old=PASSWORD, new="difference engine"))
+    assert (
+        code_of(ada.post("auth_password", old_password="wrong", new_password="difference engine"))[1]
+        == "invalid_credentials"
+    )
+    ada.keep(ada.call("auth_password", old_password=PASSWORD, new_password="difference engine"))
     assert ada.post("who_am_i").status_code == 200
     assert code_of(Person(access).post("who_am_i")) == (401, "invalid_token")  # made before
     assert code_of(other.post("who_am_i")) == (401, "invalid_token")
@@ -232,7 +235,7 @@ def test_what_ends_or_changes_a_session_acts_in_every_process_within_a_second(ad
         assert worker.report()[1] == [[], [], ["staff"]]
         begun = time.time()
         ada.call("auth_logout")
-        bob.call("auth_password", old=PASSWORD, new="difference engine")
+        bob.call("auth_password", old_password=PASSWORD, new_password="difference engine")
         set_groups(Principal.objects.get(pk=eve.id), [])
         done, after = time.time(), worker.finish()
     assert after[-1][1] == [None, None, []]
@@ -256,7 +259,7 @@ def test_a_token_of_a_newer_epoch_than_what_a_process_knows_is_taken(ada: Person
     place = ("default", get_namespace(), sid_of(ada))
     known = sessions.known.find(place)
     assert known is not None
-    ada.keep(ada.call("auth_password", old=PASSWORD, new="difference engine"))
+    ada.keep(ada.call("auth_password", old_password=PASSWORD, new_password="difference engine"))
     sessions.known.keep(place, known, time.monotonic())  # another process has not noticed yet
     assert ada.post("who_am_i").status_code == 200
 

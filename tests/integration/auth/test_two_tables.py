@@ -45,7 +45,7 @@ with kontract.namespace(given["namespace"]):
     eve.refresh()
     assert eve.call("auth_me")["email"] == "eve@example.com"
     visitor = Person().begin()
-    ada.call("auth_merge", source=visitor.access, commit=True)
+    ada.call("auth_merge", source_token=visitor.access, commit=True)
     eve.call("auth_logout", which="all")
     assert eve.post("auth_me").status_code == 401
 with connection.cursor() as cursor:
