@@ -259,3 +259,49 @@ def _with_visitors(settings: Any) -> bool:
     providers = ["kontract.auth.providers.AnonymousProvider", users]
     settings.KONTRACT = {**settings.KONTRACT, "AUTH": {**settings.KONTRACT["AUTH"], "providers": providers}}
     return True
+
+
+# --- Every way a call comes ------------------------------------------------------------------------------------------
+
+
+def test_coroutine_functions_and_batches_know_who_calls(ada: Person) -> None:
+    assert ada.call("who_am_i_async")["owner"] == ada.id
+    calls = json.dumps([{"procedure": "who_am_i"}, {"procedure": "who_am_i_async"}, {"procedure": "auth_me"}])
+    response = Client().post("/kontract/rpc", calls, content_type="application/json", headers=bearer(ada))
+    first, second, third = response.json()
+    assert first["result"]["owner"] == second["result"]["owner"] == third["result"]["id"] == ada.id
+
+
+async def _call(name: str, person: Person) -> Any:
+    body = json.dumps({"kwargs": {}})
+    client = AsyncClient()
+    response = await client.post(f"/kontract/rpc/{name}", body, content_type="application/json", headers=bearer(person))
+    return json.loads(response.content)
+
+
+@pytest.mark.parametrize("name", ["who_am_i", "who_am_i_async"])
+def test_calls_through_asgi_know_who_calls(name: str, ada: Person) -> None:
+    from asgiref.sync import async_to_sync
+
+    assert async_to_sync(_call)(name, ada)["result"]["owner"] == ada.id
+    ada.call("auth_logout")
+    assert async_to_sync(_call)(name, ada)["code"] == "invalid_token"
+
+
+def test_the_log_names_who_wrote(ada: Person) -> None:
+    from kontract import env
+
+    ada.call("set_user", user_id="u", name="Ada")
+    (version,) = env.storage.users.history("u")
+    assert (version.owner, version.changed_by, version.label) == (ada.id, ada.id, "set_user")
+
+
+def test_user_groups_of_a_procedure_are_asked_for(ada: Person, visitor: Person) -> None:
+    set_groups(Principal.objects.get(pk=visitor.id), ["keepers"])  # which is not enough without an account
+    assert code_of(Person().post("zoo_restricted")) == (401, "authentication_required")
+    assert code_of(visitor.post("zoo_restricted")) == (401, "authentication_required")
+    assert code_of(ada.post("zoo_restricted")) == (403, "permission_denied")
+    set_groups(Principal.objects.get(pk=ada.id), ["keepers"])
+    assert ada.call("zoo_restricted") == "welcome"
+    set_groups(Principal.objects.get(pk=ada.id), [])
+    assert code_of(ada.post("zoo_restricted")) == (403, "permission_denied")
