@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import jwt
 import pytest
-from django.test import override_settings
+from django.test import Client, override_settings
 
 from kontract.auth.checks import check_auth
 from kontract.auth.sessions import known
@@ -138,3 +139,16 @@ def test_the_middleware_has_to_come_after_djangos(settings: Any) -> None:
     assert list(check_auth()) == []
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.AuthenticationMiddleware"]
     assert [error.id for error in check_auth()] == ["kontract.E042"]
+
+
+def test_others_find_the_public_keys(settings: Any, ada: Person) -> None:
+    assert Client().get("/kontract/jwks.json").json() == {"keys": []}
+    settings.KONTRACT = {**settings.KONTRACT, "AUTH": {**settings.KONTRACT["AUTH"], "algorithm": "EdDSA"}}
+    response = Client().get("/kontract/jwks.json")
+    (key,) = response.json()["keys"]
+    assert response["Content-Type"] == "application/jwk-set+json"
+    ada.refresh()
+    assert ada.access is not None
+    claims = jwt.decode(ada.access, jwt.PyJWK(key), algorithms=["EdDSA"], audience="kontract", issuer="kontract")
+    assert claims["sub"] == ada.id
+    assert ada.call("auth_me")["id"] == ada.id
