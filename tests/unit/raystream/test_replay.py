@@ -69,3 +69,16 @@ def test_it_never_grows_beyond_its_bits() -> None:
         assert after is not None
         assert after.bits.bit_length() <= WINDOW_BITS
         assert after.bits & 1
+
+
+def test_a_window_is_after_another_when_it_refuses_all_that_the_other_does() -> None:
+    source = random.Random(3)
+    for _ in range(2000):
+        earlier = later = Window()
+        for _ in range(source.randrange(12)):
+            earlier = earlier.accept(source.randrange(3000)) or earlier
+        later = earlier
+        for _ in range(source.randrange(12)):
+            later = later.accept(source.randrange(3000)) or later
+        assert later.is_after(earlier)
+        assert earlier.is_after(later) == (earlier == later)
