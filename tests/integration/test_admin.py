@@ -200,8 +200,8 @@ def test_autocomplete_finds_keys(client: Client, kitchen: Category) -> None:
     assert found["results"] == [{"id": str(kitchen.pk), "text": "Kitchen"}]
 
 
-def test_kontract_registers_nothing_of_its_own() -> None:
-    assert {model._meta.app_label for model in site._registry} == {"auth", "shop"}
+def test_kontract_registers_nothing_but_principals() -> None:
+    assert {model._meta.app_label for model in site._registry} == {"auth", "kontract_auth", "shop"}
 
 
 def test_djangos_own_admin_serves_versioned_models(client: Client) -> None:
