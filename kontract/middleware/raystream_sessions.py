@@ -123,7 +123,11 @@ class Sessions:
 
     @contextmanager
     def _turn(self, sid: bytes) -> Iterator[_Known]:
-        """Wait for the others of this process that look at the session, and remember it if there is one."""
+        """Wait for the others of this process that look at the session, and remember it if there is one.
+
+        Get a connection first: who waits for one of a pool while others wait for their turn, could wait for theirs.
+        """
+        locate()
         with self._lock:
             known = self._known.setdefault(sid, _Known())
             self._known.move_to_end(sid)
