@@ -21,13 +21,13 @@ from kontract.conf import get_settings
 from kontract.context import Identity, get_namespace
 from kontract.exceptions import InvalidTokenError
 from kontract.mvcc import asynchronous, versions
-from kontract.mvcc.connections import fetch_quietly, get_alias
+from kontract.mvcc.connections import fetch_quietly
 from kontract.mvcc.errors import translated
 from kontract.tables.catalog import locate, resolve
 
 _MOST: Final = 10_000  # sessions that a process knows
 
-Place = tuple[str, str, str]  # alias, namespace, session
+Place = tuple[str, str]  # namespace, session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +98,7 @@ def authenticate(token: str) -> Identity:
         return identity
     access, looked_at = read_access(token), time.monotonic()
     signed = look_up(access.sid)
-    name = get_namespace()
-    known.keep((get_alias(name), name, access.sid), signed, looked_at)
+    known.keep((get_namespace(), access.sid), signed, looked_at)
     return _match(signed, access)
 
 
@@ -111,8 +110,8 @@ async def aauthenticate(token: str) -> Identity:
 
 def _find_known(token: str) -> Identity | None:
     """Return whom a token signs in as far as this process knows; raises as authenticate() does."""
-    access, name = read_access(token), get_namespace()
-    signed = known.find((get_alias(name), name, access.sid))
+    access = read_access(token)
+    signed = known.find((get_namespace(), access.sid))
     if signed is None or signed.epoch < access.epoch:  # another process has made the token since
         return None
     return _match(signed, access)

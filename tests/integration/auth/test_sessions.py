@@ -256,7 +256,7 @@ def test_an_account_that_is_switched_off_signs_nobody_in(ada: Person) -> None:
 
 def test_a_token_of_a_newer_epoch_than_what_a_process_knows_is_taken(ada: Person) -> None:
     ada.call("who_am_i")
-    place = ("default", get_namespace(), sid_of(ada))
+    place = (get_namespace(), sid_of(ada))
     known = sessions.known.find(place)
     assert known is not None
     ada.keep(ada.call("auth_password", old_password=PASSWORD, new_password="difference engine"))
