@@ -5,8 +5,8 @@ USE_TZ = True
 INSTALLED_APPS = [
     *("django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.messages"),
     *("django.contrib.sessions", "django.contrib.staticfiles", "django_filters", "rest_framework"),
-    *("kontract", "kontract.auth", "tests.app", "tests.library", "tests.shop", "tests.twins.plain", "tests.twins.versioned"),
-    *("tests.guarded", "tests.zoo"),
+    *("kontract", "kontract.auth", "tests.app", "tests.library", "tests.shop"),
+    *("tests.twins.plain", "tests.twins.versioned", "tests.guarded", "tests.zoo"),
 ]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ROOT_URLCONF = "tests.urls"

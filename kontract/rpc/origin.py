@@ -30,5 +30,5 @@ def find_origin() -> Origin | None:
         if frame.f_back is None:
             return None
         frame = frame.f_back
-    name = frame.f_globals.get("__name__", "__main__")
-    return None if name == "__main__" else Origin(name, frame.f_globals)
+    origin = Origin(frame.f_globals.get("__name__", "__main__"), frame.f_globals)
+    return origin if origin.is_current and origin.module != "__main__" else None
