@@ -52,6 +52,12 @@ def read_document(name: str, response: HttpResponseBase, cause: BaseException | 
     return json.loads(content) if content else {"result": None}
 
 
+async def gather_file(response: Any) -> None:
+    """Make a file that is sent in pieces one that can be read at once; leave a stream of results as it is."""
+    if response.streaming and response.is_async and _content_type(response) != _STREAM:
+        response.streaming_content = [b"".join([piece async for piece in response])]
+
+
 def check_stream(name: str, response: HttpResponseBase, cause: BaseException | None) -> None:
     """Raise ``CallFailed`` where a stream did not even begin, ``TypeError`` where the procedure does not stream."""
     if _content_type(response) != _STREAM:

@@ -11,7 +11,15 @@ from django.test import AsyncClient, Client
 from django.urls import reverse
 
 from kontract import context
-from kontract.testing.answers import DryRun, StreamReader, check_stream, read_batch, read_document, read_result
+from kontract.testing.answers import (
+    DryRun,
+    StreamReader,
+    check_stream,
+    gather_file,
+    read_batch,
+    read_document,
+    read_result,
+)
 from kontract.testing.arguments import Body, encode_batch, encode_call, encode_query
 from kontract.testing.caller import AsyncCallerHandler, CallerHandler, make_caller
 from kontract.testing.log import watched
@@ -166,7 +174,9 @@ class AsyncCallClient(_Base[AsyncClient]):
 
     async def call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """See CallClient.call()."""
-        return read_result(name, *await self._post(name, encode_call(args, kwargs)))
+        answer = await self._post(name, encode_call(args, kwargs))
+        await gather_file(answer.response)
+        return read_result(name, *answer)
 
     async def dry_run(self, name: str, /, *args: Any, **kwargs: Any) -> DryRun:
         """See CallClient.dry_run()."""
