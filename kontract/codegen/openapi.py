@@ -9,6 +9,7 @@ from kontract.codegen.openapi_parts import (
     HEADERS,
     PARAMETERS,
     SECURITY,
+    SIGNED_IN,
     describe_problem,
     name_response,
     write_problems,
@@ -66,9 +67,9 @@ def _describe_call(entry: ProcedureEntry, *, is_get: bool = False) -> dict[str, 
     if is_get:
         described["parameters"] = [describe_get(entry), *described["parameters"]]
     if entry.ugroups is not None:
-        described |= {"x-kontract-ugroups": list(entry.ugroups), "security": [_SIGNED_IN]}
+        described |= {"x-kontract-ugroups": list(entry.ugroups), "security": SIGNED_IN}
     else:
-        described["security"] = [{}, _SIGNED_IN]
+        described["security"] = [{}, *SIGNED_IN]
     return described
 
 
@@ -77,7 +78,6 @@ _FORMATS = {
     "duration": {"format": "iso-duration", "pattern": r"^[-+]?P([0-9]+D)?(T([0-9]+H)?([0-9]+M)?([0-9.]+S)?)?$"},
     "time": {"format": "time-local"},
 }
-_SIGNED_IN: dict[str, list[str]] = {name: [] for name in SECURITY}
 
 
 def _list_parameters(entry: ProcedureEntry) -> list[str]:

@@ -55,7 +55,9 @@ SECURITY: Final = {
         "description": "Django's CSRF token, needed wherever the session cookie signs in, but not for GET.",
     },
     "session": {"type": "apiKey", "in": "cookie", "name": "sessionid", "description": "Django's session."},
+    "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "An access token."},
 }
+SIGNED_IN: Final[list[dict[str, list[str]]]] = [{"csrf": [], "session": []}, {"token": []}]  # either will do
 _PROBLEM: Final = {
     "type": "object",
     "description": "A failure (RFC 9457). Match on `code`; it is stable.",
