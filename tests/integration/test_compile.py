@@ -9,6 +9,7 @@ import sys
 import time
 from io import StringIO
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -115,6 +116,11 @@ KONTRACT = {"ROUTES": "/nowhere/routes.json"}
 """
 
 
+def listen_to_interrupts() -> None:
+    """Take Ctrl-C, which those that a shell starts in the background ignore."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_watching_writes_again_after_each_change(tmp_path: Path) -> None:
     """In a project whose manifest of routes is missing, whose source breaks, and which is stopped with Ctrl-C."""
     shop, client = tmp_path / "shop", tmp_path / "client.py"
@@ -127,7 +133,9 @@ def test_watching_writes_again_after_each_change(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with (
         log.open("w") as output,
-        subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=output, stderr=output) as process,
+        subprocess.Popen(
+            command, env=environment, cwd=tmp_path, stdout=output, stderr=output, preexec_fn=listen_to_interrupts
+        ) as process,
     ):
         try:
             wait_for(client, "def first(")
@@ -137,6 +145,10 @@ def test_watching_writes_again_after_each_change(tmp_path: Path) -> None:
             wait_for(client, "def second(")
         finally:
             process.send_signal(signal.SIGINT)
+            stop = Timer(20, process.kill)
+            stop.start()
+            process.wait()
+            stop.cancel()
     assert process.returncode == 0
     assert "KeyboardInterrupt" not in log.read_text()
 
