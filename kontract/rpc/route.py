@@ -6,11 +6,10 @@ from typing import Any
 
 from kontract.conf import Policy
 from kontract.exceptions import ConfigurationError
-from kontract.perms import Perm
+from kontract.perms import Perm, show
 from kontract.rpc.procedure import Procedure
 
-_PERMS = {"".join(bit if Perm(n) & Perm[bit] else "_" for bit in "RWX"): Perm(n) for n in range(8)}
-_LETTERS = {perm: letters for letters, perm in _PERMS.items()}
+_PERMS = {show(Perm(n)): Perm(n) for n in range(8)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +60,7 @@ def as_entry(route: Route) -> dict[str, Any]:
     """Return a route as JSON has it: all but its name."""
     entry = {f.name: getattr(route, f.name) for f in fields(route) if f.name != "name"}
     ugroups = None if route.ugroups is None else sorted(route.ugroups)
-    return entry | {"perm": _LETTERS[route.perm], "ugroups": ugroups}
+    return entry | {"perm": show(route.perm), "ugroups": ugroups}
 
 
 _TYPES: dict[str, tuple[type, ...]] = {
