@@ -21,8 +21,8 @@ from kontract.auth import hashing
 from kontract.auth.models import USERS, Principal
 from kontract.conf import get_settings
 from kontract.exceptions import AccountExistsError, ConfigurationError, InvalidCredentialsError, UnsupportedError
-from kontract.mvcc import versions
 from kontract.mvcc.connections import fetch_quietly
+from kontract.mvcc.versions import sessions as sql
 from kontract.tables.catalog import locate, resolve
 
 Credentials = Mapping[str, str]
@@ -227,7 +227,7 @@ def find_principal(field: str, value: str) -> tuple[str, dict[str, Any]] | None:
     connection, ns = locate()
     ptr = resolve(connection, ns, USERS).ptr
     params = {"ns": ns, "ptr": ptr, "name": f"{USERS}_{field}_key", "value": value}
-    rows = fetch_quietly(connection, versions.FIND_UNIQUE, params)
+    rows = fetch_quietly(connection, sql.FIND_UNIQUE, params)
     return (rows[0][0], json.loads(rows[0][1])) if rows else None
 
 

@@ -20,9 +20,10 @@ from kontract.auth.tokens import Access, read_access, read_refresh
 from kontract.conf import get_settings
 from kontract.context import Identity, get_namespace
 from kontract.exceptions import InvalidTokenError
-from kontract.mvcc import asynchronous, versions
+from kontract.mvcc import asynchronous
 from kontract.mvcc.connections import fetch_quietly
 from kontract.mvcc.errors import translated
+from kontract.mvcc.versions import sessions as sql
 from kontract.tables.catalog import locate, resolve
 
 _MOST: Final = 10_000  # sessions that a process knows
@@ -125,7 +126,7 @@ def _match(signed: Signed, access: Access) -> Identity:
 
 def look_up(sid: str) -> Signed:
     """Return who is signed in by a session now, whatever is cached.  Raises ``InvalidTokenError``."""
-    rows = _run(versions.SESSION, sid=sid, users=_users_ptr())
+    rows = _run(sql.SESSION, sid=sid, users=_users_ptr())
     if not rows or rows[0][2] is None:
         raise InvalidTokenError
     owner, session, principal = rows[0][0], json.loads(rows[0][1]), json.loads(rows[0][2])
@@ -149,7 +150,7 @@ def create(principal: str, state: State, *, agent: str, ip: str) -> str:
     options, sid = get_settings().AUTH, new_id()
     data = {"fingerprint": state.fingerprint, "agent": agent[:300], "ip": ip}
     _run(
-        versions.CREATE_SESSION,
+        sql.CREATE_SESSION,
         sid=sid,
         principal=principal,
         data=json.dumps(data),
@@ -168,10 +169,10 @@ def rotate(token: str) -> Rotation:
     """
     options = get_settings().AUTH
     sid, counter = read_refresh(token)
-    rows = _run(versions.ROTATE_SESSION, sid=sid, counter=counter, idle=options.refresh_idle_seconds)
+    rows = _run(sql.ROTATE_SESSION, sid=sid, counter=counter, idle=options.refresh_idle_seconds)
     if rows:
         return Rotation(outcome="fresh", sid=sid, principal=rows[0][1], counter=rows[0][0])
-    rows = _run(versions.SESSION_COUNTER, sid=sid)
+    rows = _run(sql.SESSION_COUNTER, sid=sid)
     if not rows or counter > rows[0][0]:
         raise InvalidTokenError
     current, seconds, principal = rows[0]
@@ -183,7 +184,7 @@ def rotate(token: str) -> Rotation:
 
 def find_counter(sid: str) -> int:
     """Return the counter of a session's current refresh token.  Raises ``InvalidTokenError``."""
-    rows = _run(versions.SESSION_COUNTER, sid=sid)
+    rows = _run(sql.SESSION_COUNTER, sid=sid)
     if not rows:
         raise InvalidTokenError
     counter: int = rows[0][0]
@@ -192,7 +193,7 @@ def find_counter(sid: str) -> int:
 
 def list_of(principal: str, current: str | None = None) -> list[Session]:
     """Return the sessions of a principal, the latest first."""
-    rows = [(sid, json.loads(data)) for sid, data in _run(versions.LIST_SESSIONS, principal=principal)]
+    rows = [(sid, json.loads(data)) for sid, data in _run(sql.LIST_SESSIONS, principal=principal)]
     found = [
         Session(
             id=sid,
@@ -210,14 +211,14 @@ def list_of(principal: str, current: str | None = None) -> list[Session]:
 
 def end(principal: str, *, only: str | None = None, but: str | None = None) -> list[str]:
     """End sessions of a principal: all, or ``only`` one, or all ``but`` one; return their ids."""
-    rows = _run(versions.END_SESSIONS, principal=principal, only=only, but=but)
+    rows = _run(sql.END_SESSIONS, principal=principal, only=only, but=but)
     forget()
     return [row[0] for row in rows]
 
 
 def set_fingerprint(sid: str, state: State) -> None:
     """Let a session outlive a change of password."""
-    _run(versions.SET_SESSION, sid=sid, data=json.dumps({"fingerprint": state.fingerprint}))
+    _run(sql.SET_SESSION, sid=sid, data=json.dumps({"fingerprint": state.fingerprint}))
 
 
 def forget() -> None:

@@ -18,8 +18,8 @@ from threading import Lock
 from typing import Any, Final, Generic, TypeVar
 
 from kontract.exceptions import ConflictError
-from kontract.mvcc import versions
 from kontract.mvcc.alone import fetch_alone
+from kontract.mvcc.versions import channels as sql
 from kontract.raystream.errors import NotAuthenticError
 from kontract.raystream.server import CACHED_SESSIONS
 from kontract.raystream.state import SessionState
@@ -56,8 +56,8 @@ class Sessions:
     """The rows of the sessions in the current namespace."""
 
     def __init__(self, *, flush: bool) -> None:
-        """``flush``: wait until each change is on disk, see ``kontract.mvcc.versions.Channels``."""
-        self._sql = versions.Channels(flush=flush)
+        """``flush``: wait until each change is on disk, see ``kontract.mvcc.versions.channels.Channels``."""
+        self._sql = sql.Channels(flush=flush)
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._lock = Lock()
 
@@ -77,7 +77,7 @@ class Sessions:
         if random.random() < _SWEEP_CHANCE:  # noqa: S311 - not a secret
             connection, ns = locate()
             after = f"{random.getrandbits(128):032x}"
-            fetch_alone(connection, versions.SWEEP_CHANNELS, {"ns": ns, "after": after, "batch": _SWEPT})
+            fetch_alone(connection, sql.SWEEP_CHANNELS, {"ns": ns, "after": after, "batch": _SWEPT})
 
     def change(self, sid: bytes, decide: Decide[T]) -> T:
         """Store what ``decide`` makes of the present state, and return what it made of it.

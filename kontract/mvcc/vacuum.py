@@ -15,6 +15,7 @@ from django.utils import timezone
 from kontract.conf import get_settings
 from kontract.mvcc import versions
 from kontract.mvcc.connections import fetch_one
+from kontract.mvcc.versions import channels, limits
 from kontract.mvcc.writes import Table
 
 
@@ -103,7 +104,7 @@ def remove_log(connection: BaseDatabaseWrapper, ns: int, horizon: int, *, batch:
 
 def remove_buckets(connection: BaseDatabaseWrapper, ns: int, *, batch: int) -> Iterator[int]:
     """Remove the buckets of rate limits that are empty again, which is what one that is missing is; see ``remove``."""
-    return _remove_all(connection, versions.REMOVE_BUCKETS, {"ns": ns, "batch": batch})
+    return _remove_all(connection, limits.REMOVE_BUCKETS, {"ns": ns, "batch": batch})
 
 
 def remove_answers(connection: BaseDatabaseWrapper, ns: int, *, batch: int) -> Iterator[int]:
@@ -113,7 +114,7 @@ def remove_answers(connection: BaseDatabaseWrapper, ns: int, *, batch: int) -> I
 
 def remove_channels(connection: BaseDatabaseWrapper, ns: int, *, batch: int) -> Iterator[int]:
     """Remove the sessions of raystream that are over; see ``remove``."""
-    return _remove_all(connection, versions.REMOVE_CHANNELS, {"ns": ns, "batch": batch})
+    return _remove_all(connection, channels.REMOVE_CHANNELS, {"ns": ns, "batch": batch})
 
 
 def _remove_all(connection: BaseDatabaseWrapper, statement: str, params: dict[str, int]) -> Iterator[int]:

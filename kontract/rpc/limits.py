@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from kontract.exceptions import ConfigurationError
-from kontract.mvcc import asynchronous, versions
+from kontract.mvcc import asynchronous
 from kontract.mvcc.alone import fetch_alone
+from kontract.mvcc.versions import limits as sql
 from kontract.tables.catalog import locate
 
 _RATE = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})?([smhd])")
@@ -66,10 +67,10 @@ def take(bucket: str, rate: str | Rate, cost: int = 1, *, burst: int | None = No
         raise ConfigurationError(f"{cost} events at once do not fit the burst of {size}. Give a greater one.")
     connection, ns = locate()
     params = {"ns": ns, "id": _make_id(bucket), "cost": cost * rate.interval, "size": size * rate.interval}
-    wait: float = fetch_alone(connection, versions.TAKE, params)[0][0]
+    wait: float = fetch_alone(connection, sql.TAKE, params)[0][0]
     if not wait and random.random() < _SWEEP_CHANCE:  # noqa: S311 - not a secret
         after = _make_id(str(random.random()))  # noqa: S311
-        fetch_alone(connection, versions.SWEEP_BUCKETS, {"ns": ns, "after": after, "batch": _SWEPT})
+        fetch_alone(connection, sql.SWEEP_BUCKETS, {"ns": ns, "after": after, "batch": _SWEPT})
     return wait
 
 
@@ -82,7 +83,7 @@ def give_back(bucket: str, rate: str | Rate, cost: int = 1) -> None:
     """Take back ``cost`` events that ``take`` has counted, which turned out not to be what is limited."""
     rate = rate if isinstance(rate, Rate) else Rate.parse(rate)
     connection, ns = locate()
-    fetch_alone(connection, versions.GIVE_BACK, {"ns": ns, "id": _make_id(bucket), "cost": cost * rate.interval})
+    fetch_alone(connection, sql.GIVE_BACK, {"ns": ns, "id": _make_id(bucket), "cost": cost * rate.interval})
 
 
 def _make_id(bucket: str) -> str:

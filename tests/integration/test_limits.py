@@ -17,8 +17,8 @@ from django.test.utils import CaptureQueriesContext
 from kontract import as_of, env, namespace, transaction
 from kontract.context import get_namespace
 from kontract.exceptions import ConfigurationError
-from kontract.mvcc import versions
 from kontract.mvcc.connections import fetch_all, fetch_one
+from kontract.mvcc.versions import limits as sql
 from kontract.rpc import limits
 from kontract.rpc.limits import _make_id, atake, take
 from kontract.tables.catalog import locate
@@ -258,11 +258,11 @@ def test_vacuum_leaves_a_bucket_that_is_in_use_at_the_moment() -> None:
     try:
         other.set_autocommit(False)
         fetch_all(other, "SELECT 1 FROM storage WHERE ns = %(ns)s AND ptr = 4 FOR UPDATE", {"ns": ns})
-        assert fetch_one(connection, versions.REMOVE_BUCKETS, {"ns": ns, "batch": 10}) == (0,)
+        assert fetch_one(connection, sql.REMOVE_BUCKETS, {"ns": ns, "batch": 10}) == (0,)
         other.rollback()
     finally:
         other.close()
-    assert fetch_one(connection, versions.REMOVE_BUCKETS, {"ns": ns, "batch": 10}) == (1,)
+    assert fetch_one(connection, sql.REMOVE_BUCKETS, {"ns": ns, "batch": 10}) == (1,)
 
 
 def test_counting_itself_removes_what_has_run_out_and_looks_at_few(monkeypatch: pytest.MonkeyPatch) -> None:

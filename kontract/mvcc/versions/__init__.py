@@ -411,7 +411,7 @@ def _states() -> str:
 )"""
 
 
-_HASHED = """CASE WHEN octet_length({key}) <= 600 THEN {key}
+HASHED = """CASE WHEN octet_length({key}) <= 600 THEN {key}
       ELSE encode(sha256(convert_to({key}, 'UTF8')), 'hex') END"""
 
 
@@ -419,7 +419,7 @@ def _keys(keys: Mapping[str, str], row: str) -> str:
     """Return the key rows' ids of a row, by constraint; long ones are hashed, because an index entry is limited."""
     values = ", ".join(f"({_text(name)}, {sql.replace('{row}', row)})" for name, sql in keys.items())
     return f"""(
-    SELECT v.name, %(ptr)s::text || '/' || v.name || '/' || {_HASHED.format(key="v.key")} AS key
+    SELECT v.name, %(ptr)s::text || '/' || v.name || '/' || {HASHED.format(key="v.key")} AS key
     FROM (VALUES {values}) v(name, key) WHERE v.key IS NOT NULL
   )"""
 
@@ -580,7 +580,7 @@ def key_of(table: str, constraint: str, sql: str) -> tuple[str, str]:
     key = f"jsonb_build_array({sql})::text"
     ptr = f"coalesce({_ptr_of(table)}::text, '')"
     found = f"CASE WHEN {sql} IS NOT NULL THEN {ptr} || {_text(f'/{constraint}/')} || "
-    return f"({found}{_HASHED.format(key=key)} END)", KEY_ROW
+    return f"({found}{HASHED.format(key=key)} END)", KEY_ROW
 
 
 def find_referring(table: int | str, sql: str) -> str:
@@ -682,11 +682,11 @@ TAKE_LAST_IN_PLACE: Final = _take_in_place("DESC")
 
 # --- Answers to an Idempotency-Key -----------------------------------------------------------------------------------
 
-_NOW = "extract(epoch FROM clock_timestamp())::float8"
+NOW = "extract(epoch FROM clock_timestamp())::float8"
 
 # Whether nobody else is about to give this answer, the time, and the answer, if it was given: its txid and content.
 FIND_ANSWER: Final = f"""
-SELECT pg_try_advisory_xact_lock(hashtextextended(%(ns)s::text || '/{ANSWERS}/' || k.id, 0)), {_NOW}, s._order, s.data
+SELECT pg_try_advisory_xact_lock(hashtextextended(%(ns)s::text || '/{ANSWERS}/' || k.id, 0)), {NOW}, s._order, s.data
 FROM (SELECT %(id)s::text AS id OFFSET 0) k LEFT JOIN LATERAL (
   SELECT _order, data FROM storage
   WHERE ns = %(ns)s AND ptr = {ANSWERS} AND id = k.id AND _deleted_txid IS NULL LIMIT 1
@@ -700,145 +700,12 @@ WHERE ns = %(ns)s AND ptr = {ANSWERS} AND id = ANY(%(ids)s::text[]) AND _deleted
 REMOVE_ANSWERS: Final = f"""
 WITH gone AS MATERIALIZED (
   SELECT ctid FROM storage s
-  WHERE ns = %(ns)s AND ptr = {ANSWERS} AND _deleted_txid IS NULL AND (s.data ->> 'until')::float8 <= {_NOW}
+  WHERE ns = %(ns)s AND ptr = {ANSWERS} AND _deleted_txid IS NULL AND (s.data ->> 'until')::float8 <= {NOW}
   LIMIT %(batch)s FOR UPDATE SKIP LOCKED
 ), removed AS (
   DELETE FROM storage s USING gone WHERE s.ns = %(ns)s AND s.ctid = gone.ctid
 )
 SELECT count(*) FROM gone
-"""
-
-# --- Rate limits -----------------------------------------------------------------------------------------------------
-
-_UNTIL = "(s.data ->> 'until')::float8"
-# Booked for longer than a bucket can be, the server's clock was set back, or the bucket was larger: begin anew.
-_FREE_FROM = f"CASE WHEN {_UNTIL} > {_NOW} + %(size)s::float8 + 1 THEN {_NOW} ELSE greatest({_UNTIL}, {_NOW}) END"
-_MICROSECOND = "1e-6::float8"  # about what seconds since 1970 are rounded to
-
-# Who looks first, and finds the bucket full, writes nothing: a flood costs the server little.  What is counted need not
-# survive a crash, so the commit waits for no flush.
-TAKE: Final = f"""
-WITH seen AS MATERIALIZED (
-  SELECT {_FREE_FROM} + %(cost)s::float8 - {_NOW} - %(size)s::float8 AS wait FROM storage s
-  WHERE ns = %(ns)s AND ptr = {BUCKETS} AND id = %(id)s AND _deleted_txid IS NULL
-), taken AS (
-  INSERT INTO storage AS s (ns, ptr, id, _txid, data)
-  SELECT %(ns)s, {BUCKETS}, %(id)s, 0, jsonb_build_object('until', {_NOW} + %(cost)s::float8)
-  WHERE NOT EXISTS (SELECT FROM seen WHERE wait > {_MICROSECOND})
-  ON CONFLICT (ns, ptr, id) WHERE _deleted_txid IS NULL
-  DO UPDATE SET data = jsonb_build_object('until', {_FREE_FROM} + %(cost)s::float8)
-  WHERE {_FREE_FROM} + %(cost)s::float8 <= {_NOW} + %(size)s::float8 + {_MICROSECOND}
-  RETURNING true
-)
-SELECT CASE WHEN EXISTS (SELECT FROM taken) THEN 0 ELSE greatest((SELECT wait FROM seen), 0.001) END::float8,
-  set_config('synchronous_commit', 'off', true)
-"""
-
-
-def _remove_buckets(condition: str) -> str:
-    return f"""
-WITH gone AS MATERIALIZED (
-  SELECT ctid FROM storage s
-  WHERE ns = %(ns)s AND ptr = {BUCKETS} AND _deleted_txid IS NULL AND {_UNTIL} < {_NOW}{condition}
-  LIMIT %(batch)s FOR UPDATE SKIP LOCKED
-), removed AS (
-  DELETE FROM storage s USING gone WHERE s.ns = %(ns)s AND s.ctid = gone.ctid
-)
-SELECT count(*) FROM gone
-"""
-
-
-REMOVE_BUCKETS: Final = _remove_buckets("")
-# It looks at so many only, whether they have run out or not.
-SWEEP_BUCKETS: Final = _remove_buckets(f""" AND id = ANY(ARRAY(
-    SELECT id FROM storage
-    WHERE ns = %(ns)s AND ptr = {BUCKETS} AND _deleted_txid IS NULL AND id >= %(after)s ORDER BY id LIMIT %(batch)s
-  ))""")
-
-# Takes back what was counted.
-GIVE_BACK: Final = f"""
-UPDATE storage s SET data = jsonb_build_object('until', {_UNTIL} - %(cost)s::float8)
-WHERE ns = %(ns)s AND ptr = {BUCKETS} AND id = %(id)s AND _deleted_txid IS NULL RETURNING true
-"""
-
-# --- Sessions --------------------------------------------------------------------------------------------------------
-#
-# Rows of ``SESSIONS``: the id is the session's, ``_owner`` whose it is, and ``_order`` a hash of that, so that the
-# index on it finds all sessions of one principal.
-
-_SESSION = f"s.ns = %(ns)s AND s.ptr = {SESSIONS} AND s._deleted_txid IS NULL"
-_OF_PRINCIPAL = f"{_SESSION} AND s._order = hashtextextended(%(principal)s, 0) AND s._owner = %(principal)s"
-_IS_ALIVE = f"(s.data ->> 'idle_until')::float8 > {_NOW} AND (s.data ->> 'expires_at')::float8 > {_NOW}"
-
-CREATE_SESSION: Final = f"""
-INSERT INTO storage (ns, ptr, id, _txid, _owner, _order, data)
-SELECT %(ns)s, {SESSIONS}, %(sid)s, 0, %(principal)s, hashtextextended(%(principal)s, 0), %(data)s::jsonb ||
-  jsonb_build_object(
-    'counter', 0, 'created_at', {_NOW}, 'rotated_at', {_NOW},
-    'idle_until', {_NOW} + %(idle)s::float8, 'expires_at', {_NOW} + %(absolute)s::float8
-  )
-RETURNING data::text
-"""
-# A session that is alive, and its principal.
-SESSION: Final = f"""
-SELECT s._owner, s.data::text, p.data::text FROM storage s LEFT JOIN LATERAL (
-  SELECT data FROM storage
-  WHERE ns = %(ns)s AND ptr = %(users)s AND id = s._owner AND _deleted_txid IS NULL LIMIT 1
-) p ON true
-WHERE {_SESSION} AND s.id = %(sid)s AND {_IS_ALIVE}
-"""
-ROTATE_SESSION: Final = f"""
-UPDATE storage s SET data = s.data || jsonb_build_object(
-  'counter', %(counter)s::bigint + 1, 'rotated_at', {_NOW}, 'idle_until', {_NOW} + %(idle)s::float8
-)
-WHERE {_SESSION} AND s.id = %(sid)s AND {_IS_ALIVE} AND (s.data ->> 'counter')::bigint = %(counter)s
-RETURNING (s.data ->> 'counter')::bigint, s._owner
-"""
-SESSION_COUNTER: Final = f"""
-SELECT (s.data ->> 'counter')::bigint, {_NOW} - (s.data ->> 'rotated_at')::float8, s._owner
-FROM storage s
-WHERE {_SESSION} AND s.id = %(sid)s AND {_IS_ALIVE}
-"""
-SET_SESSION: Final = f"""
-UPDATE storage s SET data = s.data || %(data)s::jsonb WHERE {_SESSION} AND s.id = %(sid)s RETURNING s.id
-"""
-LIST_SESSIONS: Final = f"SELECT s.id, s.data::text FROM storage s WHERE {_OF_PRINCIPAL} AND {_IS_ALIVE}"
-END_SESSIONS: Final = f"""
-DELETE FROM storage s WHERE {_OF_PRINCIPAL} AND (%(only)s::text IS NULL OR s.id = %(only)s)
-  AND s.id IS DISTINCT FROM %(but)s::text
-RETURNING s.id
-"""
-REMOVE_SESSIONS: Final = f"""
-WITH gone AS MATERIALIZED (
-  SELECT ctid FROM storage s WHERE {_SESSION} AND NOT ({_IS_ALIVE}) LIMIT %(batch)s FOR UPDATE SKIP LOCKED
-), removed AS (
-  DELETE FROM storage s USING gone WHERE s.ns = %(ns)s AND s.ctid = gone.ctid
-)
-SELECT count(*) FROM gone
-"""
-# Anonymous principals that nobody can be any more, for no session is left, and that own nothing.
-IDLE_PRINCIPALS: Final = f"""
-SELECT p.id FROM storage p
-WHERE p.ns = %(ns)s AND p.ptr = %(users)s AND p._deleted_txid IS NULL AND p.data -> 'is_anonymous' = 'true'
-  AND (p.data ->> 'created_at')::float8 < {_NOW} - %(idle)s::float8
-  AND NOT EXISTS (
-    SELECT FROM storage s
-    WHERE s.ns = %(ns)s AND s.ptr = {SESSIONS} AND s._deleted_txid IS NULL
-      AND s._order = hashtextextended(p.id, 0) AND s._owner = p.id
-  )
-  AND NOT EXISTS (
-    SELECT FROM storage o
-    WHERE o.ns = %(ns)s AND o.ptr >= {FIRST_PTR} AND o._deleted_txid IS NULL AND o._owner = p.id
-  )
-ORDER BY p.id LIMIT %(batch)s
-"""
-# The document that has a unique value, by its key row; ``name`` is the constraint's.
-FIND_UNIQUE: Final = f"""
-SELECT p.id, p.data::text FROM (
-  SELECT {_HASHED.format(key="k.key")} AS key FROM (SELECT jsonb_build_array(%(value)s::text)::text AS key) k
-) k JOIN storage u ON u.ns = %(ns)s AND u.ptr = {KEYS} AND u._deleted_txid IS NULL
-  AND u.id = %(ptr)s::text || '/' || %(name)s || '/' || k.key
-JOIN storage p ON p.ns = %(ns)s AND p.ptr = %(ptr)s AND p._deleted_txid IS NULL AND p.id = u.data ->> 'id'
 """
 
 # --- Changing owners -------------------------------------------------------------------------------------------------
@@ -851,73 +718,6 @@ GIVE_OWNED: Final = f"""
 UPDATE storage SET _owner = %(to)s WHERE {_OWNED} AND (%(ids)s::text[] IS NULL OR id = ANY(%(ids)s::text[]))
 RETURNING ptr, id
 """
-
-# --- Sessions of raystream -------------------------------------------------------------------------------------------
-
-# What the rows are good for: this run of the server, not another that takes its place or begins from a backup; and this
-# very table, which is another one after a dump was restored, or where a copy of the database takes its name.
-_LIFE = "concat_ws('/', extract(epoch FROM pg_postmaster_start_time()), pg_relation_filepath('storage'))"
-# A server that recovers from a crash of one of its processes begins its statistics anew, in the same run
-# (https://www.postgresql.org/docs/current/monitoring-stats.html); what it had not flushed until then is gone.
-_UNFLUSHED_LIFE = f"concat_ws('/', {_LIFE}, extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time()))"
-_CHANNEL = f"ns = %(ns)s AND ptr = {CHANNELS} AND id = %(id)s AND _deleted_txid IS NULL"
-
-
-class Channels:
-    """The statements on the sessions, which are good for one life of the server.
-
-    With ``flush`` a commit waits until it is on disk, whatever the server's default; without, it does not wait, and a
-    session ends as well when the server has recovered from a crash, which may have lost its latest state.
-    """
-
-    def __init__(self, *, flush: bool) -> None:
-        life = f"jsonb_build_object('life', {_LIFE if flush else _UNFLUSHED_LIFE})"
-        wait = "CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END"
-        how = wait if flush else "'off'"
-        commit = f"set_config('synchronous_commit', {how}, true)"
-        move = f"""moved AS (
-  UPDATE storage SET data = %(after)s::jsonb || life FROM (SELECT {life} AS life OFFSET 0) l
-  WHERE {_CHANNEL} AND data = %(before)s::jsonb || life
-  RETURNING life
-)"""
-        self.find: Final = f"""
-SELECT (SELECT (data - 'life')::text FROM storage WHERE {_CHANNEL} AND data @> {life})
-"""
-        self.begin: Final = f"""
-WITH begun AS (
-  INSERT INTO storage (ns, ptr, id, _txid, data) VALUES (%(ns)s, {CHANNELS}, %(id)s, 0, %(after)s::jsonb || {life})
-)
-SELECT {commit}
-"""
-        self.move: Final = f"WITH {move} SELECT EXISTS (SELECT FROM moved), {commit}"
-        self.replace: Final = f"""
-WITH {move}, begun AS (
-  INSERT INTO storage (ns, ptr, id, _txid, data)
-  SELECT %(ns)s, {CHANNELS}, %(new_id)s, 0, %(new)s::jsonb || life FROM moved
-)
-SELECT EXISTS (SELECT FROM moved), {commit}
-"""
-
-
-def _remove_channels(condition: str) -> str:
-    return f"""
-WITH gone AS MATERIALIZED (
-  SELECT ctid FROM storage s
-  WHERE ns = %(ns)s AND ptr = {CHANNELS} AND _deleted_txid IS NULL{condition}
-    AND ((s.data ->> 'expires_at')::float8 <= {_NOW} OR NOT starts_with(s.data ->> 'life', {_LIFE}))
-  LIMIT %(batch)s FOR UPDATE SKIP LOCKED
-), removed AS (
-  DELETE FROM storage s USING gone WHERE s.ns = %(ns)s AND s.ctid = gone.ctid
-)
-SELECT count(*) FROM gone
-"""
-
-
-REMOVE_CHANNELS: Final = _remove_channels("")
-SWEEP_CHANNELS: Final = _remove_channels(f""" AND id = ANY(ARRAY(
-    SELECT id FROM storage
-    WHERE ns = %(ns)s AND ptr = {CHANNELS} AND _deleted_txid IS NULL AND id >= %(after)s ORDER BY id LIMIT %(batch)s
-  ))""")
 
 # --- Snapshots, history, vacuum --------------------------------------------------------------------------------------
 
