@@ -1,7 +1,7 @@
 # Everything here works on a machine with Python 3.11 or newer and nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo test lint format runtime bench clean
 
 # Found only when a recipe needs it; `make PYTHON=/path/to/python3.12 test` overrides it.
 PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3; do \
@@ -29,6 +29,11 @@ lint: .venv/.stamp ## Check style, formatting and types
 format: .venv/.stamp ## Format the code and repair what the linter can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+runtime: ## Compile what generated clients have in common to JavaScript, with the compiler of node
+	cd tests/typescript && npm ci --no-audit --no-fund --prefer-offline
+	rm -f kontract/codegen/templates/javascript/*.js
+	node tests/typescript/node_modules/typescript/bin/tsc --project tests/typescript/tsconfig.runtime.json
 
 bench: .venv/.stamp ## Measure against plain Django and its peers
 	$(PIP) install -e '.[bench]'

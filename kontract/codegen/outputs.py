@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from kontract.codegen import python, typescript
+from kontract.codegen import javascript, python, typescript
 from kontract.codegen.manifest import build_manifest
 from kontract.codegen.serving import render_openapi
 from kontract.rpc.registry import registry
@@ -19,6 +19,7 @@ class Output(NamedTuple):
 
 OUTPUTS: Final[Mapping[str, Output]] = {
     "typescript": Output("the TypeScript client", lambda: typescript.render(build_manifest(registry))),
+    "javascript": Output("the JavaScript client", lambda: javascript.render(build_manifest(registry))),
     "python": Output("the Python client", lambda: python.render(build_manifest(registry))),
     "openapi": Output("the OpenAPI document", render_openapi),
     "routes": Output('the manifest of routes, for KONTRACT["ROUTES"]', render_routes),

@@ -25,7 +25,7 @@ def render(manifest: Manifest) -> str:
         HEADER,
         read_runtime(),
         *(render_definition(names.definitions[name], schema, types) for name, schema in manifest.definitions.items()),
-        *codecs.render_all(answers),
+        *(f"const {name}: $Codec = {codec};" for name, codec in codecs.render_all(answers).items()),
         *(render_problem(error, names, types, codecs) for error in manifest.errors),
         *(render_function(entry, names, types, codecs) for entry in manifest.procedures),
         render_client(names),

@@ -29,13 +29,10 @@ class Codecs:
         while more := {name for name in definitions.keys() - self._needed if self.render(definitions[name])}:
             self._needed |= more
 
-    def render_all(self, answers: Iterable[Schema]) -> list[str]:
-        """Return the statements that define the codecs which those of ``answers`` refer to."""
+    def render_all(self, answers: Iterable[Schema]) -> dict[str, str]:
+        """Return the codecs which those of ``answers`` refer to, as expressions by their names."""
         used = find_reachable(answers, self._definitions) & self._needed
-        return [self._define(name) for name in sorted(used)]
-
-    def _define(self, name: str) -> str:
-        return f"const {self._names[name]}$: $Codec = {self.render(self._definitions[name])};"
+        return {f"{self._names[name]}$": str(self.render(self._definitions[name])) for name in sorted(used)}
 
     def render(self, schema: Schema) -> str | None:
         """Return the codec of a value, as an expression; None where nothing is converted."""

@@ -14,10 +14,10 @@ _NOTHING: Final = "{ [name: string]: never }"
 def render_function(entry: ProcedureEntry, names: Names, types: Types, codecs: Codecs) -> str:
     """Return the function of a procedure, after the type of its arguments."""
     arguments = _render_arguments(entry, names, types)
-    first = f"args{_mark(entry)}: {names.arguments[entry.name] if arguments else _NOTHING}"
+    first = f"args{'?' if is_optional(entry) else ''}: {names.arguments[entry.name] if arguments else _NOTHING}"
     parameters = f"{first}, options?: {_options(entry)}"
-    head = f"export function {names.functions[entry.name]}({parameters}): {_render_return(entry, types)} {{\n"
-    body = f"  return {_callee(entry)}({_describe(entry, names, codecs)}, args, options);\n}}"
+    head = f"export function {names.functions[entry.name]}({parameters}): {render_return(entry, types)} {{\n"
+    body = f"  return {find_callee(entry)}({describe(entry, names, codecs)}, args, options);\n}}"
     return f"{arguments}{_render_comment(entry, names)}{head}{body}"
 
 
@@ -34,10 +34,9 @@ def _render_upload(upload: UploadEntry) -> str:
     return f"  {render_name(upload.name)}{f': {kind}' if upload.required else f'?: {kind} | null | undefined'};\n"
 
 
-def _mark(entry: ProcedureEntry) -> str:
-    """Return what makes the arguments optional where each of them is."""
-    is_required = bool(entry.arguments.get("required")) or any(upload.required for upload in entry.uploads)
-    return "" if is_required else "?"
+def is_optional(entry: ProcedureEntry) -> bool:
+    """Tell whether a procedure can be called without arguments."""
+    return not (entry.arguments.get("required") or any(upload.required for upload in entry.uploads))
 
 
 def _options(entry: ProcedureEntry) -> str:
@@ -48,20 +47,22 @@ def _options(entry: ProcedureEntry) -> str:
     return "ReadOptions" if entry.is_read_only else "WriteOptions"
 
 
-def _render_return(entry: ProcedureEntry, types: Types) -> str:
+def render_return(entry: ProcedureEntry, types: Types) -> str:
+    """Return the type of what the function returns."""
     if entry.is_download:
         return "Promise<KontractDownload>"
     result = types.render(entry.result)
     return f"AsyncGenerator<{result}, void, undefined>" if entry.is_stream else f"Promise<{result}>"
 
 
-def _callee(entry: ProcedureEntry) -> str:
+def find_callee(entry: ProcedureEntry) -> str:
+    """Return the function of the runtime that makes the call."""
     if entry.is_download:
         return "__kontract_download"
     return "__kontract_stream" if entry.is_stream else "__kontract_rpc"
 
 
-def _describe(entry: ProcedureEntry, names: Names, codecs: Codecs) -> str:
+def describe(entry: ProcedureEntry, names: Names, codecs: Codecs) -> str:
     """Return what the runtime has to know, as an expression."""
     members = [f"name: {render_literal(entry.name)}"]
     members += ["isReadOnly: true"] if entry.is_read_only else []

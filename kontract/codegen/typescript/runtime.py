@@ -1,4 +1,4 @@
-"""What every client has in common: hand-written TypeScript, one module after the other."""
+"""What every client has in common: hand-written TypeScript, one module after the other, or what tsc makes of it."""
 
 import functools
 import re
@@ -9,12 +9,13 @@ HEADER = """\
 // Written by "manage.py kontract_compile --typescript" from the backend's procedures. Do not edit: it would be lost.
 // Names with a $ are this file's own."""
 
-_DIRECTORY = Path(__file__).parents[1] / "templates" / "typescript"
+_TEMPLATES = Path(__file__).parents[1] / "templates"
+_SUFFIXES = {"typescript": "ts", "javascript": "js"}
 _MODULES = (
     *("json", "values", "errors", "client", "watch", "sending", "calls"),
     *("trials", "batches", "streams", "downloads", "bound"),
 )
-_IMPORT = re.compile(r'^import\b[^;]*? from "\./\w+\.ts";\n', re.MULTILINE)
+_IMPORT = re.compile(r'^(?:import\b[^;]*? from "\./\w+\.[jt]s"|export \{\});\n', re.MULTILINE)
 _OWN_EXPORT = re.compile(r"^export (?=(?:async )?(?:const|let|function\*?|class|interface|type) \$)", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?:async )?(?:const|let|function\*?|class|interface|type) (\w+)", re.MULTILINE)
 _SILENT = re.compile(r'^ *(?://|/?\*).*$|(?<= )// .*$|"[^"\n]*"', re.MULTILINE)
@@ -23,9 +24,13 @@ _FUNCTIONS = frozenset(("clearTimeout", "decodeURIComponent", "encodeURIComponen
 
 
 @functools.cache
-def read_runtime() -> str:
-    """Return the modules as one, in which nothing is imported, and exported only what is for callers."""
-    texts = [(_DIRECTORY / f"{name}.ts").read_text(encoding="utf-8") for name in _MODULES]
+def read_runtime(language: str = "typescript") -> str:
+    """Return the modules as one, in which nothing is imported, and exported only what is for callers.
+
+    ``language``: "typescript", or "javascript" for what ``make runtime`` compiles from it.
+    """
+    files = [_TEMPLATES / language / f"{name}.{_SUFFIXES[language]}" for name in _MODULES]
+    texts = [file.read_text(encoding="utf-8") for file in files]
     return "\n\n".join(_OWN_EXPORT.sub("", _IMPORT.sub("", text)).strip() for text in texts)
 
 

@@ -1,0 +1,63 @@
+"""One function for each procedure, and the client that has them all."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from kontract.codegen.javascript.members import list_members
+from kontract.codegen.manifest import ProcedureEntry, UploadEntry
+from kontract.codegen.typescript.codecs import Codecs
+from kontract.codegen.typescript.comments import render_comment
+from kontract.codegen.typescript.functions import describe, find_callee, is_optional, render_return
+from kontract.codegen.typescript.names import Names
+from kontract.codegen.typescript.types import Types
+
+_OPTIONS: Final = ("signal", "timeout", "retries", "headers", "onResponse")
+
+
+def render_function(entry: ProcedureEntry, names: Names, types: Types, codecs: Codecs) -> str:
+    """Return the function of a procedure."""
+    head = f"export function {names.functions[entry.name]}(args, options) {{\n"
+    body = f"  return {find_callee(entry)}({describe(entry, names, codecs)}, args, options);\n}}"
+    return f"{render_comment(entry.doc, _list_tags(entry, names, types))}{head}{body}"
+
+
+def _list_tags(entry: ProcedureEntry, names: Names, types: Types) -> Iterator[str]:
+    yield from ("", f"@group {entry.egroup}")
+    yield f"@param {{object}} {'[args]' if is_optional(entry) else 'args'}"
+    yield from list_members(entry.arguments, types, "param", "args.")
+    yield from map(_tag_upload, entry.uploads)
+    yield f"@param {{object}} [options] - {', '.join(_list_options(entry))}"
+    yield f"@returns {{{render_return(entry, types)}}}"
+    yield from (f"@throws {{{names.problem(error)}}} {error.doc}" for error in entry.errors)
+
+
+def _tag_upload(upload: UploadEntry) -> str:
+    kind = "readonly KontractUpload[]" if upload.many else "KontractUpload"
+    return (
+        f"@param {{{kind}}} args.{upload.name}" if upload.required else f"@param {{{kind} | null}} [args.{upload.name}]"
+    )
+
+
+def _list_options(entry: ProcedureEntry) -> Iterator[str]:
+    """Yield the names of the options that a call may have; the guide to the TypeScript client says what they are."""
+    yield from _OPTIONS
+    if entry.is_read_only:
+        yield "asOf"
+    elif not entry.is_stream:
+        yield "idempotencyKey"
+    if not (entry.is_stream or entry.is_download or entry.uploads):
+        yield "batch"
+
+
+def render_client(names: Names) -> str:
+    """Return the function that makes clients."""
+    functions = "".join(f"  {name},\n" for name in names.functions.values())
+    return f"""\
+const $functions = {{
+{functions}}};
+
+/** Makes a client of its own, which knows nothing of configure(): for another server, or for each user on a server. */
+export function createClient(options) {{
+  const client = $makeClient(options);
+  return {{ ...$bind($functions, client), batch: (makeCalls, more) => $batch(client, makeCalls, more) }};
+}}"""

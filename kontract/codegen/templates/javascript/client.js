@@ -1,0 +1,52 @@
+// Where calls go, and with what.
+const $DEFAULTS = {
+    baseUrl: "/kontract",
+    headers: {},
+    token: "",
+    credentials: "same-origin",
+    csrfCookie: "csrftoken",
+    csrfHeader: "X-CSRFToken",
+    timeout: 30_000,
+    retries: 2,
+    useGet: true,
+    fetch: (input, init) => globalThis.fetch(input, init),
+};
+export let $defaultClient = $DEFAULTS;
+/** Sets options of all calls of this module's functions; those left out keep their values. */
+export function configure(options) {
+    $defaultClient = $makeClient(options, $defaultClient);
+}
+export function $makeClient(options, base = $DEFAULTS) {
+    const given = Object.entries(options).filter(([, value]) => value !== undefined);
+    return { ...base, ...Object.fromEntries(given) };
+}
+/** Returns the absolute URL of a path below `baseUrl`. */
+export function $locate(client, path) {
+    const page = globalThis.location;
+    try {
+        return new URL(`${client.baseUrl.replace(/\/+$/, "")}/${path}`, page?.href);
+    }
+    catch (error) {
+        throw new TypeError(`${client.baseUrl} is no absolute URL, and no page completes it: configure({ baseUrl: "https://..." })`, { cause: error });
+    }
+}
+/** Returns the headers of one request; `own` win over those of all. */
+export async function $makeHeaders(client, url, own) {
+    const headers = new Headers(typeof client.headers === "function" ? await client.headers() : client.headers);
+    const token = typeof client.token === "function" ? await client.token() : client.token;
+    if (token)
+        headers.set("Authorization", `Bearer ${token}`);
+    const csrf = $readCsrfToken(client, url);
+    if (csrf !== undefined && !headers.has(client.csrfHeader))
+        headers.set(client.csrfHeader, csrf);
+    new Headers(own).forEach((value, name) => headers.set(name, value));
+    return headers;
+}
+function $readCsrfToken(client, url) {
+    const { document, location } = globalThis;
+    if (url.origin !== location?.origin)
+        return undefined;
+    const start = `${client.csrfCookie}=`;
+    const cookie = document?.cookie.split("; ").find((one) => one.startsWith(start));
+    return cookie?.slice(start.length);
+}
