@@ -18,7 +18,7 @@ def find_program(*names: str) -> str:
     for name in names:
         if (found := shutil.which(name)) is not None:
             return found
-    reason = f"{' or '.join(names)} is not installed, so the TypeScript client is not tested with it"
+    reason = f"{' or '.join(names)} is not installed, so what needs it is not tested"
     if "CI" in os.environ:
         pytest.fail(reason)
     pytest.skip(reason)
@@ -33,11 +33,11 @@ def find_node() -> str:
     return node
 
 
-def install_packages() -> None:
-    """Install the locked packages where they are missing, or others than these."""
-    lock, installed = HERE / "package-lock.json", PACKAGES / ".package-lock.json"
+def install_packages(directory: Path = HERE) -> None:
+    """Install a directory's locked packages where they are missing, or others than these."""
+    lock, installed = directory / "package-lock.json", directory / "node_modules" / ".package-lock.json"
     if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-        run(find_program("npm"), "ci", "--no-audit", "--no-fund", "--prefer-offline", cwd=HERE)
+        run(find_program("npm"), "ci", "--no-audit", "--no-fund", "--prefer-offline", cwd=directory)
         installed.touch()
 
 
