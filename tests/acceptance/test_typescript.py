@@ -13,14 +13,15 @@ import pytest
 from django.db import connections
 
 import kontract
-from kontract.codegen import typescript
+from kontract.codegen import javascript, typescript
 from tests.acceptance.conftest import find_free_port, wait_for
 from tests.docs import blocks
 from tests.typescript.shop import describe_shop
-from tests.typescript.toolchain import HERE, compile_project, find_node, find_program, run
+from tests.typescript.toolchain import HERE, PACKAGES, compile_project, find_node, find_program, install_packages, run
 
 ROOT = Path(__file__).parents[2]
 RUNTIME = Path(kontract.__file__).parent / "codegen" / "templates" / "typescript"
+JAVASCRIPT = RUNTIME.parent / "javascript"
 BROWSER_TIMEOUT = 60.0  # seconds
 
 
@@ -43,10 +44,14 @@ def built(environment: dict[str, str]) -> Path:
     shutil.copytree(RUNTIME, source / "runtime")
     for script in HERE.glob("*.ts"):
         shutil.copy(script, source)
-    command = (sys.executable, "-W", "error", "-m", "django", "kontract_compile")
-    run(*command, "--typescript", str(source / "client.ts"), cwd=ROOT, **environment)
+    _write_client(source / "client.ts", "--typescript", environment)
     compile_project(directory.parent)
     return directory
+
+
+def _write_client(path: Path, kind: str, environment: dict[str, str]) -> None:
+    command = (sys.executable, "-W", "error", "-m", "django", "kontract_compile")
+    run(*command, kind, str(path), cwd=ROOT, **environment)
 
 
 @contextmanager
@@ -103,6 +108,39 @@ def test_what_needs_no_server(built: Path) -> None:
 
 def test_a_client_in_node(built: Path, server: str) -> None:
     run(find_node(), "--test", "live.test.js", cwd=built, KONTRACT_TEST_SERVER=server)
+
+
+def test_the_same_client_in_javascript(built: Path, server: str, environment: dict[str, str], tmp_path: Path) -> None:
+    """Run the same tests with the client that no compiler has seen."""
+    directory = tmp_path / "built"
+    shutil.copytree(built, directory)
+    _write_client(directory / "client.js", "--javascript", environment)
+    assert "@ts-nocheck" in (directory / "client.js").read_text()
+    run(find_node(), "--test", "live.test.js", cwd=directory, KONTRACT_TEST_SERVER=server)
+
+
+def test_editors_know_the_types_of_the_client_in_javascript(environment: dict[str, str], tmp_path: Path) -> None:
+    source = tmp_path / "src"
+    source.mkdir()
+    (source / "api.js").write_text(javascript.render(describe_shop()), encoding="utf-8")
+    (source / "page.ts").write_text(
+        'import { Colour, listOrders, placeOrder } from "./api.js";\n'
+        'const placed: Date = (await placeOrder({ article: "a", count: 2, colour: Colour.RED })).placed;\n'
+        "const prices: string[] = (await listOrders()).map((order) => order.price);\n"
+        "// @ts-expect-error: it has to be a number\n"
+        'await placeOrder({ article: "a", count: "2" });\n'
+        "console.log(placed, prices);\n",
+        encoding="utf-8",
+    )
+    compile_project(tmp_path, "--allowJs", "--noEmit")
+
+
+def test_the_runtime_in_javascript_is_what_the_compiler_makes_of_it(tmp_path: Path) -> None:
+    install_packages()
+    config = str(HERE / "tsconfig.runtime.json")
+    run(find_node(), str(PACKAGES / "typescript" / "bin" / "tsc"), "--project", config, "--outDir", str(tmp_path))
+    compiled, kept = ({file.name: file.read_text() for file in place.glob("*.js")} for place in (tmp_path, JAVASCRIPT))
+    assert kept == compiled, "Run `make runtime`, and commit what it writes."
 
 
 def test_a_client_in_a_browser(built: Path, server: str, tmp_path: Path) -> None:
