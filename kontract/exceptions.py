@@ -194,6 +194,34 @@ class UndoConflictError(KontractError, OperationalError):
 # --- Calls -----------------------------------------------------------------------------------------------------------
 
 
+class SchemaError(KontractError):
+    """The logical tables cannot be changed as the code wants."""
+
+    code = "schema_error"
+
+
+class SchemaRefusedError(SchemaError):
+    """Changes of models that would lose data do not happen by themselves; ``refusals`` says what to write."""
+
+    code = "schema_refused"
+
+    def __init__(self, message: str, refusals: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.refusals = tuple(refusals)
+
+
+class SchemaDataError(SchemaError):
+    """Documents do not keep what a changed model demands of them."""
+
+    code = "schema_data"
+
+
+class SchemaNewerError(SchemaError):
+    """The database has been changed by newer code than this."""
+
+    code = "schema_newer"
+
+
 class CallError(KontractError):
     """Base of the errors that a project declares for its procedures: ``@backend(errors=[OutOfStock])``.
 

@@ -1,0 +1,1 @@
+"""Schema changes: what logical tables look like, how two states differ, and what brings one to the other."""
