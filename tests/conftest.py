@@ -32,6 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "more_privilege: needs more than the two tables; left out by --least-privilege")
+    config.addinivalue_line("markers", "own_tables: makes tables of its own, which statements may then be about")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

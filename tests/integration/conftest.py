@@ -10,12 +10,22 @@ from django.core.management import call_command
 
 from tests.calls import Post, asgi, wsgi
 from tests.consistency import check_consistency
+from tests.statements import offences, watched
 
 
 @pytest.fixture(autouse=True)
 def _namespace(request: pytest.FixtureRequest) -> None:
     if "embedded" not in request.node.path.name:
         request.getfixturevalue("namespace")
+
+
+@pytest.fixture(autouse=True)
+def statements(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Collect the test's statements, and check that none is about another table than the two and ordinary ones."""
+    with watched(monkeypatch) as seen:
+        yield seen
+    if not request.node.get_closest_marker("own_tables"):
+        assert offences(seen) == []
 
 
 @pytest.fixture

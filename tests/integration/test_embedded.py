@@ -143,6 +143,7 @@ def test_server_stops_after_its_last_user_was_killed(directory: Path, start: Sta
     wait_for_stop(directory)
 
 
+@pytest.mark.own_tables
 def test_committed_data_survives_a_killed_server(directory: Path, start: Start) -> None:
     with connect(start().entry()) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")

@@ -353,6 +353,7 @@ def test_a_role_that_does_not_own_the_tables_is_told_the_statements(empty: str) 
     assert index_names() == {}
 
 
+@pytest.mark.own_tables
 def test_a_build_that_is_going_on_is_not_taken_for_an_interrupted_one(empty: str) -> None:
     name = re.findall(r"(kontract_\w+) ON", migrate(sql=True))[0]
     build = f"CREATE INDEX CONCURRENTLY {name} ON {empty}.storage (ns)"

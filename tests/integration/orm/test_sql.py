@@ -1,48 +1,19 @@
-"""All SQL of versioned models is about two tables, and the ordinary ones that they refer to."""
+"""All SQL of versioned models is about two tables, and the ordinary ones that they refer to.
 
-import re
+Every test's statements are looked at, see ``tests.integration.conftest``; here are many, and what would be noticed.
+"""
+
 from collections.abc import Callable
-from typing import Any
 
-import psycopg
 import pytest
-from django.apps import apps
 from django.contrib.auth.models import Group
 from django.db import connection, transaction
 from django.db.models import Count, F, Max, Sum
 
 import kontract
+from tests.statements import TWO, offences, relations
 from tests.twins.compare import Models
 from tests.twins.stock import fill
-
-NAMED = re.compile(r'(?:\b(?:FROM|JOIN|INTO|UPDATE|TABLE)\s+(?:ONLY\s+)?|,\s*)"?(\w++)"?+(?!\s*[(.])', re.IGNORECASE)
-
-LITERAL = re.compile(r"'(?:[^']|'')*'")
-
-
-@pytest.fixture
-def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Collect every statement that psycopg sends, also those that Django's log does not show."""
-    seen: list[str] = []
-    execute = psycopg.Cursor.execute
-
-    def watch(cursor: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
-        seen.append(query if isinstance(query, str) else repr(query))
-        return execute(cursor, query, *args, **kwargs)
-
-    monkeypatch.setattr(psycopg.Cursor, "execute", watch)
-    return seen
-
-
-def relations(statement: str) -> set[str]:
-    """Return the logical and physical tables that a statement names where tables are named."""
-    logical = {m._meta.db_table for m in apps.get_app_config("versioned").get_models(include_auto_created=True)}
-    physical = set(connection.introspection.table_names())
-    return {
-        name
-        for name in NAMED.findall(LITERAL.sub("''", statement))
-        if name in logical | physical or name.startswith("pg_")
-    }
 
 
 def read(m: Models) -> None:
@@ -90,7 +61,7 @@ def test_no_table_but_the_two_is_named(versioned: Models, statements: list[str])
     for use in ALL:
         use(versioned)
     assert len(statements) > 80
-    assert set().union(*map(relations, tuple(statements))) == {"storage", "trxs"}
+    assert frozenset().union(*map(relations, statements)) == TWO
 
 
 @pytest.mark.more_privilege
@@ -101,12 +72,32 @@ def test_an_ordinary_table_is_named_where_it_is_referred_to(versioned: Models, s
     note = versioned.Note.objects.create(text="x", group=group)
     note.readers.add(group)
     list(versioned.Note.objects.filter(readers__name="x", group__name="y").select_related("group"))
-    assert set().union(*map(relations, tuple(statements))) - {"trxs"} == {"storage", "auth_group"}
+    assert frozenset().union(*map(relations, statements)) == TWO | {"auth_group"}
     group.delete()
     assert not versioned.Note.objects.exists()
 
 
-def test_the_names_in_a_statement_are_found() -> None:
-    assert relations('SELECT 1 FROM "versioned_book" JOIN storage s ON true') == {"versioned_book", "storage"}
-    assert relations("WITH x AS (INSERT INTO trxs VALUES (1)) UPDATE ONLY storage SET id = ''") == {"trxs", "storage"}
-    assert relations("SELECT pg_backend_pid() FROM (SELECT 1) versioned_book, pg_class") == {"pg_class"}
+def test_what_is_sent_is_noticed_as_it_is_sent(versioned: Models, statements: list[str]) -> None:
+    statements.clear()
+    versioned.Account.objects.create(id=1, email="a@x", code=1)
+    list(versioned.Account.objects.filter(email__contains="%s"))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM trxs WHERE label LIKE %s OR label LIKE '%%x'", ["x"])
+    assert statements[-1] == "SELECT count(*) FROM trxs WHERE label LIKE $1 OR label LIKE '%x'"
+    assert frozenset().union(*map(relations, statements)) == TWO
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        'SELECT 1 FROM "versioned_book"',
+        "SELECT 1 FROM storage s, versioned_book b",
+        "WITH b AS (SELECT 1) UPDATE storage SET id = '' FROM unheard_of",
+        "SELECT 1; DELETE FROM books USING storage WHERE true",
+        "SELECT 1 FROM storage WHERE EXISTS (SELECT FROM pg_class)",
+    ],
+)
+def test_another_table_is_noticed(statement: str) -> None:
+    assert offences(["SELECT 1 FROM storage JOIN auth_group ON true", statement, "SELECT oid FROM pg_class"]) == [
+        statement
+    ]

@@ -186,6 +186,7 @@ def wait_for(alias: str) -> None:
     raise AssertionError("the server does not recover")
 
 
+@pytest.mark.own_tables
 @pytest.mark.more_privilege
 def test_a_table_that_is_restored_from_a_dump_has_no_sessions(own: str) -> None:
     peer = Peer(Wire()).connect()
