@@ -9,7 +9,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kontract.exceptions import SnapshotTooOldError, TransactionNotFound, UndoConflictError
-from kontract.mvcc import access, versions
+from kontract.mvcc import access, reads, versions
 from kontract.mvcc.connections import fetch_all
 from kontract.mvcc.snapshot import check_versioned
 from kontract.mvcc.writes import Changes, Table, Write, decode_changes
@@ -41,14 +41,15 @@ def read_history(connection: BaseDatabaseWrapper, table: Table, document_id: str
     check_versioned(table)
     access.check(table, Perm.R)
     scope, hidden = access.scope(table), access.lacking(table, Perm.R)
+    reads.note_ids(table, [document_id])
     rows = fetch_all(connection, versions.HISTORY, {"ns": table.ns, "ptr": table.ptr, "id": document_id})
     return [
         Version(
             txid=txid, deleted_txid=deleted_txid, owner=owner,
-            data={name: value for name, value in json.loads(data).items() if name not in hidden},
+            data={name: value for name, value in json.loads(table.cast(data, schema)).items() if name not in hidden},
             committed_at=committed_at, changed_by=changed_by, label=label,
         )
-        for txid, deleted_txid, owner, data, committed_at, changed_by, label in rows
+        for txid, deleted_txid, owner, data, committed_at, changed_by, label, schema in rows
         if scope is None or scope == owner != ""
     ]  # fmt: skip
 
@@ -104,7 +105,7 @@ def find_owners(connection: BaseDatabaseWrapper, table: Table, txid: int, ids: I
     owners: dict[str, set[str]] = {}
     for snapshot in (txid - 1, txid):
         params = {"ns": table.ns, "ptr": table.ptr, "ids": list(ids), "snapshot": snapshot}
-        for document_id, _, _, owner in fetch_all(connection, versions.GET_AS_OF, params):
+        for document_id, _, _, owner, _ in fetch_all(connection, versions.GET_AS_OF, params):
             owners.setdefault(document_id, set()).add(owner)
     return owners
 
@@ -127,11 +128,11 @@ def _refuse_conflicts(rows: list[Sequence[Any]], changes: Changes, txid: int, ta
 
 
 def _reversing_write(row: Sequence[Any], changes: Changes, txid: int, tables: Mapping[int, Table]) -> Write:
-    ptr, document_id, _, _, owner, order, data = row
+    ptr, document_id, _, _, owner, order, data, schema = row
     if changes[ptr, document_id] == "insert":
         return Write(tables[ptr], document_id, "delete")
     if data is None:
         raise SnapshotTooOldError(
             f"Transaction {txid} cannot be undone: vacuum has removed what {tables[ptr].name}/{document_id} was before."
         )
-    return Write(tables[ptr], document_id, "set", data, owner, order)
+    return Write(tables[ptr], document_id, "set", tables[ptr].cast(data, schema), owner, order)

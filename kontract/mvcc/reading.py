@@ -6,28 +6,41 @@ from typing import Any, NamedTuple
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kontract.context import get_call
-from kontract.mvcc import access, versions
+from kontract.mvcc import access, reads, versions
+from kontract.mvcc.casts import Casts
 from kontract.mvcc.connections import fetch_all
 from kontract.mvcc.errors import translated
+from kontract.mvcc.members import join_members
 from kontract.mvcc.snapshot import AsOf, check_intact, check_versioned
 from kontract.mvcc.unit import Unit
 from kontract.mvcc.units import find_unit
+from kontract.mvcc.versions import casting
 from kontract.mvcc.writes import Table, encode
 
 
 class Row(NamedTuple):
-    """A document: JSON text, the txid of its version (None: not committed yet), its owner (None: not known)."""
+    """A document: JSON text, the txid of its version (None: not committed yet), its owner (None: not known).
+
+    ``schema`` is the number that it was written at (None: our own).
+    """
 
     data: str
     txid: int | None
     owner: str | None
+    schema: int | None = None
 
 
 class Source(NamedTuple):
-    """A FROM entry with the columns of ``storage``, and its parameters."""
+    """A FROM entry with the columns of ``storage``, and its parameters.
+
+    Some of its documents may be written at other schema numbers than ours: ``data`` is SQL for a document as it is to
+    be read, over the entry's row ``s``, where that is not the stored one, and ``touched`` are the columns in question.
+    """
 
     sql: str
     params: dict[str, Any]
+    data: str | None = None
+    touched: frozenset[str] = frozenset()
 
 
 def read(
@@ -50,7 +63,15 @@ def read_all(
         found = _fetch(connection, versions.GET, {"ns": table.ns, "ptr": table.ptr, "ids": ids})
     else:
         found = _read_through(connection, unit, table, ids)
+    if table.casts is not None:
+        found = {key: _cast(table, row) for key, row in found.items()}
+    if moment is None:  # the past stays as it is
+        reads.note_ids(table, ids)
     return {document_id: found[document_id] for document_id in ids if document_id in found}
+
+
+def _cast(table: Table, row: Row) -> Row:
+    return row if row.schema is None else row._replace(data=table.cast(row.data, row.schema))
 
 
 def _owned(connection: BaseDatabaseWrapper, table: Table, found: dict[str, Row], owner: str) -> dict[str, Row]:
@@ -122,9 +143,30 @@ def source(connection: BaseDatabaseWrapper, table: Table, moment: AsOf | None = 
     access.check_shown(table)
     found = _source(connection, table, moment)
     owner = access.scope(table)
-    if owner is None:
+    if moment is None:
+        reads.note(table, owner)
+    if owner is not None:
+        found = Source(versions.owned(found.sql), found.params | {"scope": owner})
+    return found if table.casts is None else _casting(connection, table.casts, found, live=moment is None)
+
+
+def _casting(connection: BaseDatabaseWrapper, casts: Casts, found: Source, *, live: bool) -> Source:
+    """Return a FROM entry that also tells how its documents are cast, those that only Python can already are."""
+    data = casts.sql("s", live=live)
+    if data is None:
         return found
-    return Source(versions.owned(found.sql), found.params | {"scope": owner})
+    params = found.params
+    if by_code := casts.by_code(live=live):
+        params = params | {"casts": _cast_by_code(connection, casts, found, by_code)}
+    return Source(found.sql, params, data, casts.touched(live=live))
+
+
+def _cast_by_code(
+    connection: BaseDatabaseWrapper, casts: Casts, found: Source, ranges: list[tuple[int, int]]
+) -> str:
+    """Return, as JSON text, the documents of a FROM entry that only Python can cast, by id and version."""
+    rows = fetch_all(connection, casting.uncast(found.sql, ranges), found.params)
+    return join_members({f"{id_}@{txid}": casts.cast(data, schema) for id_, txid, schema, data in rows})
 
 
 def _source(connection: BaseDatabaseWrapper, table: Table, moment: AsOf | None) -> Source:

@@ -9,7 +9,7 @@ from django.db import models, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kontract.models import Trx
-from kontract.mvcc import access, versions
+from kontract.mvcc import access, reads, versions
 from kontract.mvcc.connections import fetch_all, fetch_one, get_connection
 from kontract.mvcc.history import Version, read_history
 from kontract.mvcc.snapshot import check_versioned
@@ -196,6 +196,7 @@ def read_deletions(model: Any, *, using: str, limit: int) -> list[Deletion]:
     table = _table(connection, model)
     access.check(table, Perm.R)
     params = {"ns": table.ns, "ptr": table.ptr, "limit": limit, "scope": access.scope(table)}
+    reads.note(table, params["scope"])
     rows = fetch_all(connection, _DELETED, params)
     to_python = stored_type(model._meta.pk).to_python
     return find_deletions(model, [(to_python(row[0]), row[1]) for row in rows], using=using)

@@ -16,13 +16,14 @@ from django.db.models.sql.datastructures import BaseTable, Join
 
 from kontract.context import get_namespace
 from kontract.exceptions import ConfigurationError
-from kontract.mvcc import versions
+from kontract.mvcc import reads, versions
 from kontract.mvcc.connections import get_connection
-from kontract.mvcc.reading import resolve_moment, source
+from kontract.mvcc.reading import Source, resolve_moment, source
 from kontract.mvcc.snapshot import check_intact, current
 from kontract.mvcc.writes import Table
 from kontract.orm.columns import JSON_SUFFIX, TEXT_SUFFIX, generated_columns, has_json, has_text, select_list
 from kontract.orm.permitted import hidden_columns
+from kontract.orm.reads import conditions_on
 from kontract.tables.catalog import resolve, resolve_namespace
 
 
@@ -64,9 +65,9 @@ def model_of(join: Any, query: Any) -> Any:
 
 
 @functools.lru_cache(maxsize=1024)
-def _columns(model: Any, alias: str, hidden: frozenset[str]) -> tuple[str, str]:
+def _columns(model: Any, alias: str, hidden: frozenset[str], touched: frozenset[str]) -> tuple[str, str]:
     connection = connections[alias]
-    return select_list(model, connection, hidden), generated_columns(model, connection)
+    return select_list(model, connection, hidden, touched), generated_columns(model, connection)
 
 
 _past: ContextVar[set[tuple[Table, int]] | None] = ContextVar("kontract_orm_past", default=None)
@@ -96,15 +97,31 @@ def entry(connection: BaseDatabaseWrapper, model: Any) -> str:
         read.add((table, resolve_moment(connection, table, moment)))
     found = source(connection, table, moment)
     hidden = hidden_columns(model)
+    if found.data is not None:
+        return _typed_entry(model, connection.alias, _with_cast(connection, found), hidden, found.touched)
     if found.sql == versions.SOURCE_LIVE:
         return _live_entry(model, connection.alias, table.ns, table.ptr, hidden)
-    composed = cast(Any, connection.ops).compose_sql(found.sql, found.params)
-    return _typed_entry(model, connection.alias, composed if isinstance(composed, str) else composed.decode(), hidden)
+    return _typed_entry(model, connection.alias, f"({_composed(connection, found.sql, found.params)}) s", hidden)
 
 
-def _typed_entry(model: Any, alias: str, source: str, hidden: frozenset[str]) -> str:
-    columns, generated = _columns(model, alias, hidden)
-    sql = f"SELECT {columns} FROM ({source}) s"
+def _composed(connection: BaseDatabaseWrapper, sql: str, params: dict[str, Any]) -> str:
+    composed = cast(Any, connection.ops).compose_sql(sql, params)
+    text_sql: str = composed if isinstance(composed, str) else composed.decode()
+    return text_sql
+
+
+def _with_cast(connection: BaseDatabaseWrapper, found: Source) -> str:
+    """Return a FROM clause with the rows as they are stored, ``s``, and beside each its document cast, ``u``."""
+    data = str(found.data).replace("%", "%%").replace("%%(casts)s", "%(casts)s")
+    sql = f"({found.sql}) s CROSS JOIN LATERAL (SELECT {data} AS data) u"
+    return _composed(connection, sql, found.params)
+
+
+def _typed_entry(
+    model: Any, alias: str, rows: str, hidden: frozenset[str], touched: frozenset[str] = frozenset()
+) -> str:
+    columns, generated = _columns(model, alias, hidden, touched)
+    sql = f"SELECT {columns} FROM {rows}"
     if generated:
         sql = f"SELECT g.*, {generated} FROM ({sql}) g"
     return f"({sql.replace('%', '%%')})"
@@ -112,7 +129,7 @@ def _typed_entry(model: Any, alias: str, source: str, hidden: frozenset[str]) ->
 
 @functools.lru_cache(maxsize=4096)
 def _live_entry(model: Any, alias: str, ns: int, ptr: int, hidden: frozenset[str]) -> str:
-    return _typed_entry(model, alias, versions.SOURCE_LIVE % {"ns": ns, "ptr": ptr}, hidden)
+    return _typed_entry(model, alias, f"({versions.SOURCE_LIVE % {'ns': ns, 'ptr': ptr}}) s", hidden)
 
 
 def quote_of(compiler: Any) -> Any:
@@ -129,7 +146,8 @@ class VersionedTable(BaseTable):
         if model is None:
             return super().as_sql(compiler, connection)
         alias = quote_of(compiler)(self.table_alias)
-        return f"{entry(connection, model)} {alias}", []
+        with reads.narrowed(functools.partial(conditions_on, compiler.query, self.table_alias)):
+            return f"{entry(connection, model)} {alias}", []
 
 
 class MetadataField(models.TextField):
@@ -214,7 +232,8 @@ class VersionedJoin(Join):
         head = f"{self.join_type} {quote(self.table_name)}{shown} ON "
         if not sql.startswith(head):
             raise ConfigurationError(f"Django has compiled a join in an unknown form: {sql}")
-        subselect = entry(connection, model)
+        with reads.narrowed(functools.partial(conditions_on, compiler.query, self.table_alias)):
+            subselect = entry(connection, model)
         return f"{self.join_type} {subselect} {quote(self.table_alias)} ON {sql.removeprefix(head)}", params
 
 

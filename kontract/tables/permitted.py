@@ -11,6 +11,7 @@ from typing import Any
 
 from kontract.mvcc import access
 from kontract.mvcc.access import Ruled
+from kontract.mvcc.matching import is_same
 from kontract.perms import Perm
 
 
@@ -49,17 +50,6 @@ def _check(table: Ruled, stored: Mapping[str, Any], data: Mapping[str, Any]) -> 
     for name in sorted(access.lacking(table, Perm.W).intersection(data)):
         if name in hidden or name not in stored or not is_same(stored[name], data[name]):
             raise access.denied("field", table, Perm.W, name)
-
-
-def is_same(first: Any, second: Any) -> bool:
-    """Return whether two values are the same in JSON, where True is not 1 but 1.0 is."""
-    if isinstance(first, bool) or isinstance(second, bool):
-        return first is second
-    if isinstance(first, Mapping) and isinstance(second, Mapping):
-        return first.keys() == second.keys() and all(is_same(first[key], second[key]) for key in first)
-    if isinstance(first, (list, tuple)) and isinstance(second, (list, tuple)):
-        return len(first) == len(second) and all(map(is_same, first, second))
-    return bool(first == second)
 
 
 def is_same_text(first: str, second: str) -> bool:

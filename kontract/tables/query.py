@@ -7,7 +7,7 @@ made when the query is compiled, so that it shows the transaction's own writes u
 import functools
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Self, TypeVar, overload
 
 from django.core.exceptions import FieldError
@@ -19,8 +19,9 @@ from django.db.models.sql.datastructures import BaseTable
 
 from kontract.exceptions import InvalidQueryError, KontractError
 from kontract.models import Storage
-from kontract.mvcc import access, asynchronous, versions
+from kontract.mvcc import access, asynchronous, reads, versions
 from kontract.mvcc.errors import translated
+from kontract.mvcc.matching import narrowing
 from kontract.mvcc.reading import Source, read, remember, resolve_moment, source
 from kontract.mvcc.snapshot import check_intact
 from kontract.mvcc.transaction import run_transaction
@@ -62,9 +63,11 @@ class SourceTable(BaseTable):
 def _readable(table: Table, found: Source) -> Source:
     """Return a FROM entry without what the running call may not read, so that no condition can tell it."""
     if access.find_level(table, Perm.R) is not None:
-        return Source(versions.stripped(found.sql, "'{}'::jsonb"), found.params)
+        return Source(versions.with_data(found.sql, "'{}'::jsonb"), found.params)
+    if found.data is not None:
+        found = Source(versions.with_data(found.sql, found.data.replace("%", "%%")), found.params)
     if hidden := access.lacking(table, Perm.R):
-        without = versions.stripped(found.sql, "s.data - %(hidden_fields)s::text[]")
+        without = versions.with_data(found.sql, "s.data - %(hidden_fields)s::text[]")
         return Source(without, found.params | {"hidden_fields": sorted(hidden)})
     return found
 
@@ -84,10 +87,12 @@ class TableQuery:
         queryset: "QuerySet[Storage] | None" = None,
         names: tuple[str, ...] = (),
         used: frozenset[str] = frozenset(),
+        conditions: tuple[Q, ...] = (),
     ) -> None:
         self._place = place
         self._names = names
         self._used = used  # keys of the document that conditions and orders name
+        self._conditions = conditions  # all of which what is found meets
         self._found: list[Any] | None = None
         if queryset is None:
             query = Query(Storage)
@@ -97,10 +102,14 @@ class TableQuery:
         self._queryset = queryset
 
     def _clone(
-        self, change: "Callable[[QuerySet[Storage]], QuerySet[Storage]]", used: frozenset[str] = frozenset()
+        self,
+        change: "Callable[[QuerySet[Storage]], QuerySet[Storage]]",
+        used: frozenset[str] = frozenset(),
+        conditions: tuple[Q, ...] = (),
     ) -> Self:
         with query_errors():
-            return type(self)(self._place, change(self._queryset), self._names, self._used | used)
+            conditions = (*self._conditions, *conditions)
+            return type(self)(self._place, change(self._queryset), self._names, self._used | used, conditions)
 
     def all(self) -> Self:
         """Return the same query, not yet run."""
@@ -109,7 +118,8 @@ class TableQuery:
     def filter(self, *conditions: Q, **lookups: Any) -> Self:
         """Keep the documents that meet all conditions."""
         condition = Q(*conditions, **lookups)
-        return self._clone(lambda queryset: queryset.filter(_inside_q(condition)), frozenset(_used_by(condition)))
+        used = frozenset(_used_by(condition))
+        return self._clone(lambda queryset: queryset.filter(_inside_q(condition)), used, (condition,))
 
     def exclude(self, *conditions: Q, **lookups: Any) -> Self:
         """Leave out the documents that meet all conditions."""
@@ -127,7 +137,7 @@ class TableQuery:
 
     def values(self, *names: str) -> "ValuesQuery":
         """Yield plain dicts of these keys only (None where absent)."""
-        return ValuesQuery(self._place, self._queryset, names, self._used)
+        return ValuesQuery(self._place, self._queryset, names, self._used, self._conditions)
 
     def _columns(self) -> tuple[str, ...]:
         return ("id", "data", "txid", "owner")
@@ -148,12 +158,15 @@ class TableQuery:
 
         def read(table: Table) -> T:
             self._check_names(table)
-            with query_errors(), translated():
+            with query_errors(), translated(), self._narrowed():
                 found = evaluate(self._queryset.all())
             self._check(connection, table)
             return found
 
         return self._place.look(connection, read)
+
+    def _narrowed(self) -> AbstractContextManager[None]:
+        return reads.narrowed(functools.partial(narrowing, self._conditions))
 
     def _check(self, connection: BaseDatabaseWrapper, table: Table) -> None:
         if self._place.moment is not None:
@@ -175,7 +188,7 @@ class TableQuery:
         table = self._place.resolve(connection)
         self._check_names(table)
         empty = True
-        with query_errors(), translated():
+        with query_errors(), translated(), self._narrowed():
             for row in self._queryset.values_list(*self._columns()).iterator(chunk_size=_CHUNK):
                 empty = False
                 yield self._build(row)
