@@ -17,6 +17,7 @@ from kontract.auth.models import Principal
 class PrincipalAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Who calls.  Groups and whether somebody may sign in can be changed; names and passwords are the owner's own."""
 
+    shows_versions = False  # bringing one back would bring back its password
     list_display = ("__str__", "id", "is_anonymous", "is_active", "ugroups")
     list_filter = ("is_anonymous", "is_active")
     search_fields = ("id", "email", "username", "subject")
