@@ -173,3 +173,17 @@ def _constraints(opts: Any) -> Iterator[ConstraintState]:
             yield ConstraintState(name=constraint.name, kind="unique", columns=columns, definition=definition)
         elif isinstance(constraint, CheckConstraint):
             yield ConstraintState(name=constraint.name, kind="check", definition=describe(constraint))
+
+
+# --- One table -------------------------------------------------------------------------------------------------------
+
+
+def find_model(name: str) -> Any:
+    """Return the model whose table is ``name``; None where only settings declare it, or nothing."""
+    return next((model for model in versioned_models() if model._meta.db_table == name), None)
+
+
+def describe_table(name: str, connection: BaseDatabaseWrapper) -> TableState:
+    """Return the state that code wants for the table ``name``, which need not be declared."""
+    model = find_model(name)
+    return _from_settings(name) if model is None else from_model(model, connection)

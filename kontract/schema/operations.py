@@ -105,7 +105,7 @@ def _find(state: State, name: str) -> TableState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddTable(Operation):
-    """A new table."""
+    """A new table, or one without documents that becomes another."""
 
     state: TableState
 
@@ -115,6 +115,8 @@ class AddTable(Operation):
 
     def reverse(self, before: State) -> Operation:
         """See Operation.reverse()."""
+        if self.table in before:
+            return AddTable(table=self.table, state=before[self.table])
         return ForgetTable(table=self.table)
 
     def describe(self) -> str:
@@ -137,6 +139,26 @@ class ForgetTable(Operation):
     def describe(self) -> str:
         """See Operation.describe()."""
         return f"remove the table {self.table}, which must be empty"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WidenKey(Operation):
+    """A primary key that takes more than it did."""
+
+    before: FieldState
+    after: FieldState
+
+    def apply(self, state: State) -> State:
+        """See Operation.apply()."""
+        return {**state, self.table: replace(_find(state, self.table), primary_key=self.after)}
+
+    def reverse(self, before: State) -> Operation:
+        """See Operation.reverse()."""
+        return WidenKey(table=self.table, before=self.after, after=self.before)
+
+    def describe(self) -> str:
+        """See Operation.describe()."""
+        return f"change the primary key of {self.table}: {_changes(self.before, self.after)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,12 +256,15 @@ class AlterField(Operation):
 
     def describe(self) -> str:
         """See Operation.describe()."""
-        changed = [
-            f"{member.name} {_short(getattr(self.before, member.name))} -> {_short(getattr(self.after, member.name))}"
-            for member in fields(self.after)
-            if getattr(self.before, member.name) != getattr(self.after, member.name)
-        ]
-        return f"change the field {self.table}.{self.after.name}: {', '.join(changed)}"
+        return f"change the field {self.table}.{self.after.name}: {_changes(self.before, self.after)}"
+
+
+def _changes(before: FieldState, after: FieldState) -> str:
+    return ", ".join(
+        f"{member.name} {_short(getattr(before, member.name))} -> {_short(getattr(after, member.name))}"
+        for member in fields(after)
+        if getattr(before, member.name) != getattr(after, member.name)
+    )
 
 
 def _short(value: Any) -> str:

@@ -1,0 +1,152 @@
+"""What the catalog knows of a logical table's schema: its state, its number, and how it came to be so.
+
+A table's record is the document ``schema/<table>`` of the catalog, so that it has a history as any other.  Numbers only
+grow: a way back is a further step.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from kontract.mvcc import versions
+from kontract.mvcc.connections import fetch_all
+from kontract.mvcc.reading import remember
+from kontract.mvcc.units import collect, find_unit, require_unit
+from kontract.mvcc.versions.schema import SCHEMA_ENTRIES
+from kontract.mvcc.writes import Table, Write
+from kontract.schema.declared import describe_table
+from kontract.schema.operations import Operation, from_json
+from kontract.schema.state import TableState, digest
+
+PREFIX: Final = "schema/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Changes that were made together.
+
+    ``schema`` is the table's number after them, ``by`` the migration file that they come from ("" for automatic ones),
+    and ``undoes`` the number of the step that they take back.
+    """
+
+    schema: int
+    operations: tuple[Operation, ...]
+    by: str = ""
+    undoes: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the step as a JSON object."""
+        members: dict[str, Any] = {"schema": self.schema, "ops": [operation.to_json() for operation in self.operations]}
+        if self.by:
+            members["by"] = self.by
+        return members if self.undoes is None else members | {"undoes": self.undoes}
+
+    @classmethod
+    def from_json(cls, members: Mapping[str, Any]) -> "Step":
+        """See to_json()."""
+        operations = tuple(map(from_json, members["ops"]))
+        return cls(
+            schema=members["schema"], operations=operations, by=members.get("by", ""), undoes=members.get("undoes")
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A table's state with the steps that led to it; ``past`` has the digests of the states that it was in before."""
+
+    state: TableState
+    steps: tuple[Step, ...] = ()
+    past: tuple[str, ...] = ()
+
+    @property
+    def schema(self) -> int:
+        """The number that documents are written with."""
+        return self.state.schema
+
+    def advance(
+        self, operations: Sequence[Operation], *, by: str = "", undoes: int | None = None, name: str | None = None
+    ) -> "Record":
+        """Return the record after further operations on this table, with the next number.
+
+        ``name`` is what the table is called after them, if not as before.
+        """
+        state: Mapping[str, TableState] = {self.state.name: self.state}
+        for operation in operations:
+            state = operation.apply(state)
+        number = self.schema + 1
+        step = Step(schema=number, operations=tuple(operations), by=by, undoes=undoes)
+        return replace(
+            self,
+            state=state[name or self.state.name].numbered(number),
+            steps=(*self.steps, step),
+            past=tuple(dict.fromkeys([*self.past, digest(self.state)])),
+        )
+
+    def to_text(self) -> str:
+        """Return the record as JSON text."""
+        members: dict[str, Any] = {"schema": self.schema, "state": self.state.to_json()}
+        if self.steps:
+            members |= {"steps": [step.to_json() for step in self.steps], "past": list(self.past)}
+        return json.dumps(members, ensure_ascii=False)
+
+    @classmethod
+    def from_text(cls, text: str) -> "Record":
+        """Return the record that ``to_text`` wrote."""
+        members = json.loads(text)
+        return cls(
+            state=TableState.from_json(members["state"]),
+            steps=tuple(map(Step.from_json, members.get("steps", ()))),
+            past=tuple(members.get("past", ())),
+        )
+
+
+def read_texts(connection: BaseDatabaseWrapper, namespaces: Iterable[int]) -> dict[int, dict[str, str]]:
+    """Return the texts of all records in these namespaces, by number and table."""
+    found: dict[int, dict[str, str]] = {ns: {} for ns in namespaces}
+    unit = find_unit(connection)
+    for ns, entry, data, txid in fetch_all(connection, SCHEMA_ENTRIES, {"namespaces": list(found)}):
+        found[ns][entry.removeprefix(PREFIX)] = data
+        if unit is not None:
+            remember(unit, _catalog(ns), {entry: txid})
+    for ns in found if unit is not None else ():
+        for entry, write in unit.of_table(_catalog(ns)).items():  # type: ignore[union-attr]
+            _overlay(found[ns], entry, write.data)
+    return found
+
+
+def _overlay(texts: dict[str, str], entry: str, data: str | None) -> None:
+    if not entry.startswith(PREFIX):
+        return
+    if data is None:
+        texts.pop(entry.removeprefix(PREFIX), None)
+    else:
+        texts[entry.removeprefix(PREFIX)] = data
+
+
+def read_all(connection: BaseDatabaseWrapper, ns: int) -> dict[str, Record]:
+    """Return the records of a namespace by table."""
+    return {name: Record.from_text(text) for name, text in read_texts(connection, [ns])[ns].items()}
+
+
+def read(connection: BaseDatabaseWrapper, ns: int, name: str) -> Record | None:
+    """Return the record of the table ``name``; None where it has none."""
+    return read_all(connection, ns).get(name)
+
+
+def write(connection: BaseDatabaseWrapper, ns: int, name: str, record: Record | None) -> None:
+    """Collect a table's new record, or that it has none any more, for the open transaction."""
+    text = None if record is None else record.to_text()
+    change = Write(_catalog(ns), PREFIX + name, "delete" if text is None else "set", text)
+    collect(connection, require_unit(connection), change)
+
+
+def write_first(connection: BaseDatabaseWrapper, ns: int, name: str) -> None:
+    """Record the state of a table that is being created: what code declares it to be."""
+    write(connection, ns, name, Record(state=describe_table(name, connection)))
+
+
+def _catalog(ns: int) -> Table:
+    return Table(ns=ns, ptr=versions.CATALOG, name="catalog")
