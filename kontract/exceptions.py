@@ -160,10 +160,24 @@ class InvalidSnapshotError(KontractError, ValueError):
 
 
 class SnapshotTooOldError(KontractError, LookupError):
-    """The snapshot is behind the horizon: vacuum may have removed what it would show."""
+    """The snapshot is behind the horizon: vacuum may have removed what it would show.
+
+    ``latest`` is a snapshot to begin anew from, where one is known.
+    """
 
     code = "snapshot_too_old"
     http_status = 410
+
+    def __init__(self, message: str, *, latest: int | None = None) -> None:
+        super().__init__(message)
+        self.latest = latest
+
+
+class InvalidCursorError(KontractError, ValueError):
+    """A position in the feed of changes is malformed."""
+
+    code = "invalid_cursor"
+    http_status = 400
 
 
 class TransactionNotFound(KontractError, LookupError):
@@ -220,6 +234,19 @@ class SchemaNewerError(SchemaError):
     """The database has been changed by newer code than this."""
 
     code = "schema_newer"
+
+
+class SchemaCodeMissingError(SchemaError):
+    """Old versions of documents need code of a migration file that is not there."""
+
+    code = "schema_code_missing"
+
+
+class SchemaOutdatedError(SchemaError):
+    """This process runs code that is older than what the table's documents can be brought back to."""
+
+    code = "schema_outdated"
+    http_status = 503
 
 
 class CallError(KontractError):

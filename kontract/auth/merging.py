@@ -76,7 +76,8 @@ def _give_versioned(source: str, target: str) -> None:
     tables = {ptr: table for ptr, table in _list_tables().items() if table.options.versioned}
     connection, _ = locate()
     unit = require_unit(connection)
-    for ptr, document_id, order, data in _query(versions.LIST_OWNED, ptrs=list(tables), owner=source):
+    for ptr, document_id, order, data, schema in _query(versions.LIST_OWNED, ptrs=list(tables), owner=source):
+        data = tables[ptr].cast(data, schema)
         collect(connection, unit, Write(tables[ptr], document_id, "set", data, target, order))
 
 

@@ -161,9 +161,7 @@ def _casting(connection: BaseDatabaseWrapper, casts: Casts, found: Source, *, li
     return Source(found.sql, params, data, casts.touched(live=live))
 
 
-def _cast_by_code(
-    connection: BaseDatabaseWrapper, casts: Casts, found: Source, ranges: list[tuple[int, int]]
-) -> str:
+def _cast_by_code(connection: BaseDatabaseWrapper, casts: Casts, found: Source, ranges: list[tuple[int, int]]) -> str:
     """Return, as JSON text, the documents of a FROM entry that only Python can cast, by id and version."""
     rows = fetch_all(connection, casting.uncast(found.sql, ranges), found.params)
     return join_members({f"{id_}@{txid}": casts.cast(data, schema) for id_, txid, schema, data in rows})

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from kontract.conf import TableOptions
+from kontract.mvcc.casts import Casts
 from kontract.mvcc.rules import Rules
 
 _quote = json.encoder.encode_basestring_ascii
@@ -17,7 +18,11 @@ Changes = dict[tuple[int, str], str]  # (ptr, id) -> "insert" | "update" | "dele
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A logical table, resolved: where its documents lie and how they are kept."""
+    """A logical table, resolved: where its documents lie and how they are kept.
+
+    ``schema`` is the number that documents are written at, and ``casts`` bring those of other numbers to it; None where
+    there are none.
+    """
 
     ns: int
     ptr: int
@@ -25,6 +30,17 @@ class Table:
     options: TableOptions = field(default_factory=TableOptions, hash=False)
     rules: Rules | None = field(default=None, hash=False)
     referring: tuple[int | None, ...] = ()  # ptrs of the tables that ``rules.referrers`` are about
+    schema: int = field(default=1, hash=False)
+    casts: Casts | None = field(default=None, hash=False)
+
+    def cast(self, data: str, number: int) -> str:
+        """Return the JSON text of a document, written at the schema ``number``, as it is now."""
+        return data if number == self.schema or self.casts is None else self.casts.cast(data, number)
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether live documents may have to be cast, so that SQL can merge nothing into them as they are."""
+        return self.casts is not None and self.casts.sql("s", live=True) is not None
 
 
 class Write(NamedTuple):
@@ -63,6 +79,8 @@ def encode(writes: Iterable[Write], *, start: int = 0, seen: Mapping[Key, int] |
             row += f',"owner":{_quote(write.owner)}'
         if write.order is not None:
             row += f',"ord":{write.order}'
+        if write.table.schema != 1:
+            row += f',"schema":{write.table.schema}'
         if write.op == "merge":
             row += f',"absent":[{",".join(map(_quote, write.absent))}]'
         if seen and write.key in seen:
@@ -80,6 +98,7 @@ def as_params(write: Write) -> dict[str, Any]:
         "owned": write.owner,
         "ord": write.order,
         "absent": as_array(write.absent),
+        "schema": write.table.schema,
     }
 
 

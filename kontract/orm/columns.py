@@ -243,24 +243,33 @@ def is_moment(field: Any) -> bool:
     return not field.generated and field.get_internal_type() in ("DateTimeField", "DateField", "TimeField")
 
 
-def select_list(model: Any, connection: BaseDatabaseWrapper, hidden: frozenset[str] = frozenset()) -> str:
+def select_list(
+    model: Any,
+    connection: BaseDatabaseWrapper,
+    hidden: frozenset[str] = frozenset(),
+    touched: frozenset[str] = frozenset(),
+) -> str:
     """Return the typed columns of a model, and the texts that keys are compared as, selected from ``storage`` ``s``.
 
-    Those that are ``hidden`` are NULL.
+    Those that are ``hidden`` are NULL.  Those that schema changes have ``touched`` are selected from ``u``, where the
+    document is cast; the others from the stored one, whose expressions are indexed.
     """
     quote = connection.ops.quote_name
-    columns = [f"s.{source} AS {quote(name)}" for name, source in METADATA.items() if not (hidden and name == ":data")]
+    rows = {":data": "u" if touched else "s"}
+    shown = {name: source for name, source in METADATA.items() if not (hidden and name == ":data")}
+    columns = [f"{rows.get(name, 's')}.{source} AS {quote(name)}" for name, source in shown.items()]
     for field in model._meta.local_concrete_fields:
         if field.generated:
             continue
         if field.column in hidden:
             columns.extend(_null_columns(field, connection))
             continue
-        columns.append(f"{typed(field, connection)} AS {quote(field.column)}")
+        row = "u" if field.column in touched and not field.primary_key else "s"
+        columns.append(f"{typed(field, connection, row)} AS {quote(field.column)}")
         if has_text(field):
-            columns.append(f"{text(field)} AS {quote(field.column + TEXT_SUFFIX)}")
+            columns.append(f"{text(field, row)} AS {quote(field.column + TEXT_SUFFIX)}")
         if has_json(field):
-            columns.append(f"{stored_json(field)} AS {quote(field.column + JSON_SUFFIX)}")
+            columns.append(f"{stored_json(field, row)} AS {quote(field.column + JSON_SUFFIX)}")
     return ", ".join(columns)
 
 

@@ -2,14 +2,14 @@
 
 import functools
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kontract.exceptions import ConstraintError
+from kontract.mvcc.members import members
 from kontract.orm.columns import Encode, as_text, encoder
 from kontract.orm.fields import NumberField
 from kontract.tables.documents import check_id, check_text
@@ -101,18 +101,6 @@ def join(texts: Mapping[str, str]) -> str:
 
 
 _quoted = functools.lru_cache(maxsize=4096)(quote)
-_decoder = json.JSONDecoder()
-_SPACE = re.compile(r"[\s,:]*")
-
-
-def members(text: str) -> Iterator[tuple[str, str]]:
-    """Yield the names and values of a JSON object as they are written, so that no number is rounded."""
-    position = 1
-    while text[position := _SPACE.match(text, position).end()] != "}":  # type: ignore[union-attr]
-        name, position = _decoder.raw_decode(text, position)
-        start = _SPACE.match(text, position).end()  # type: ignore[union-attr]
-        _, position = _decoder.raw_decode(text, start)
-        yield name, text[start:position]
 
 
 def prepare(field: Any, value: Any, connection: BaseDatabaseWrapper) -> Any:

@@ -51,7 +51,7 @@ def merge_one(model: Any, pk: Any, values: Iterable[tuple[Any, Any]], *, using: 
 def _merge_one(connection: BaseDatabaseWrapper, model: Any, parts: Parts, id_: str, made: bool) -> bool:
     table, unit = table_of(connection, model), find_unit(connection)
     access.check(table, Perm.W)
-    if unit is None and access.is_bound(table):
+    if unit is None and (access.is_bound(table) or table.is_mixed):
         merge_in_unit = functools.partial(_merge_one, connection, model, parts, id_, made)
         return run_transaction(merge_in_unit, using=connection.alias)[0]
     if unit is None:

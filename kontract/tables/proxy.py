@@ -160,7 +160,7 @@ class TableProxy:
         """
         check_id(document_id)
         text = encode(changes)
-        if self._needs_transaction():
+        if self._needs_transaction_to_merge():
             return self._alone(lambda: self.update(document_id, changes))
         place, connection, unit = self._writing()
         if unit is not None:
@@ -265,6 +265,13 @@ class TableProxy:
         """Return whether a write is to be its own transaction, but depends on the document that is there."""
         return self._bound_table() is not None and self._writing()[2] is None
 
+    def _needs_transaction_to_merge(self) -> bool:
+        """Return whether a merge is to be its own transaction, but has to read the document first."""
+        if self._needs_transaction():
+            return True
+        place, connection, unit = self._writing()
+        return unit is None and place.resolve(connection).is_mixed
+
     def _in_transaction(self, function: Callable[[], T]) -> tuple[T, int | None]:
         return run_transaction(function, using=self._place().writing().alias)
 
@@ -356,8 +363,8 @@ class TableProxy:
         table = place.resolve(connection)
         access.check(table, Perm.R)
         access.check(table, Perm.X)
-        if unit is None and (table.rules is not None or access.is_bound(table)):  # which takes more than one statement
-            return self._in_transaction(lambda: self._take(last=last))[0]
+        if unit is None and (table.rules is not None or table.casts is not None or access.is_bound(table)):
+            return self._in_transaction(lambda: self._take(last=last))[0]  # it takes more than one statement
         if unit is None:
             return self._now(place, connection, lambda table: _take_now(connection, table, last=last))
         first: Document | None = TableQuery(place).order_by("-_order" if last else "_order").first()

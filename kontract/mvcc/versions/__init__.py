@@ -28,6 +28,7 @@ ANSWERS: Final = 3  # ptr of the answers that calls with an Idempotency-Key were
 BUCKETS: Final = 4  # ptr of the rate limits' buckets, unversioned: until when each is booked
 SESSIONS: Final = 5  # ptr of the sessions of those who have signed in, unversioned
 CHANNELS: Final = 6  # ptr of raystream's sessions, unversioned
+CONSUMERS: Final = 7  # ptr of where consumers of changes are, and of what they could not take, unversioned
 FIRST_PTR: Final = 100  # smaller ones are reserved
 
 CLOCK_KEY: Final = 0x6B6F6E74  # "kont": the first key of pg_advisory_xact_lock, the namespace being the second
@@ -55,6 +56,13 @@ PARAMETER_TYPES: Final = {  # of the statements that a flush is made of, which a
     "after": "jsonb",
     "new_id": "text",
     "new": "jsonb",
+    "schema": "int",
+    "first": "bigint",
+    "limit": "int",
+    "size": "bigint",
+    "group": "boolean",
+    "txids": "bigint[]",
+    "ops": "text[]",
 }
 
 TABLES_DDL: Final = """\
@@ -135,8 +143,8 @@ IDS: Final = _live("id")
 TABLES: Final = _live("id, data").replace("%(ptr)s", str(CATALOG)) + " AND id LIKE 'table/%%'"
 NAMESPACE_ENTRIES: Final = TABLES.replace("%(ns)s", "0").replace("'table/", "'namespace/")
 
-GET: Final = _live("id, data, _txid, _owner") + " AND id = ANY(%(ids)s)"
-GET_AS_OF: Final = _as_of("id, data, _txid, _owner", " AND id = ANY(%(ids)s)")
+GET: Final = _live("id, data, _txid, _owner, _schema") + " AND id = ANY(%(ids)s)"
+GET_AS_OF: Final = _as_of("id, data, _txid, _owner, _schema", " AND id = ANY(%(ids)s)")
 
 EXISTING: Final = _live("id") + " AND id = ANY(%(ids)s)"
 SEEN: Final = _live("id, _txid") + " AND id = ANY(%(ids)s)"
@@ -164,7 +172,7 @@ def owned(source: str) -> str:
     return f"SELECT o.* FROM ({source}) o WHERE o._owner = %(scope)s AND o._owner <> ''"
 
 
-def stripped(source: str, data: str) -> str:
+def with_data(source: str, data: str) -> str:
     """Return a FROM entry like ``source``, whose documents are ``data``, SQL over its row ``s``."""
     columns = _LIVE_COLUMNS.removesuffix("data")
     return f"SELECT {columns}{data} AS data FROM ({source}) s"
@@ -173,7 +181,7 @@ def stripped(source: str, data: str) -> str:
 # What a transaction has collected.
 _BATCH = (
     "jsonb_to_recordset(%(writes)s::jsonb) "
-    "AS w(n int, ptr int, id text, op text, data jsonb, owner text, ord bigint, seen bigint, absent text[])"
+    "AS w(n int, ptr int, id text, op text, data jsonb, owner text, ord bigint, seen bigint, absent text[], schema int)"
 )
 # Under an older snapshot the statement above may not see that a table is gone; locking its entry then fails.
 HOLD_TABLES: Final = f"""
@@ -190,7 +198,7 @@ _LIVE_ROW = """LEFT JOIN LATERAL (
 # A document that is overwritten keeps its owner and its place; new ones come last, after every order there can be.
 SOURCE_OVERLAY: Final = f"""{SOURCE_LIVE} AND id <> ALL(%(hidden)s)
 UNION ALL SELECT %(ns)s::int, %(ptr)s::int, w.id, NULL::bigint, NULL::bigint, coalesce(w.owner, s._owner, %(owner)s),
-  coalesce(w.ord, s._order, (1::bigint << 62) + w.n), coalesce(s._schema, 1), w.data
+  coalesce(w.ord, s._order, (1::bigint << 62) + w.n), coalesce(w.schema, 1), w.data
 FROM {_BATCH} {_LIVE_ROW}"""
 
 # What a batch is about to do, in order.  Beyond ``size`` characters in all it is told no more.
@@ -209,12 +217,12 @@ FROM (
 """
 
 HISTORY: Final = """
-SELECT s._txid, s._deleted_txid, s._owner, s.data, t.committed_at, t.owner, t.label
+SELECT s._txid, s._deleted_txid, s._owner, s.data, t.committed_at, t.owner, t.label, s._schema
 FROM (
-  SELECT _txid, _deleted_txid, _owner, data FROM storage
+  SELECT _txid, _deleted_txid, _owner, data, _schema FROM storage
   WHERE ns = %(ns)s AND ptr = %(ptr)s AND id = %(id)s AND _deleted_txid IS NULL
   UNION ALL
-  SELECT _txid, _deleted_txid, _owner, data FROM storage
+  SELECT _txid, _deleted_txid, _owner, data, _schema FROM storage
   WHERE ns = %(ns)s AND ptr = -%(ptr)s AND id = %(id)s AND _deleted_txid IS NOT NULL AND _txid < _deleted_txid
 ) s
 LEFT JOIN trxs t ON t.ns = %(ns)s AND t.txid = s._txid
@@ -244,11 +252,12 @@ LATEST: Final = "SELECT txid FROM trxs WHERE ns = %(ns)s AND status = 1 ORDER BY
 
 _ONE = (
     "(SELECT 0 AS n, %(ptr)s::int AS ptr, %(id)s::text AS id, %(data)s::jsonb AS data, "
-    "%(owned)s::text AS owner, %(ord)s::bigint AS ord, %(absent)s::text[] AS absent) w"
+    "%(owned)s::text AS owner, %(ord)s::bigint AS ord, %(absent)s::text[] AS absent, %(schema)s::int AS schema) w"
 )
 
 _EDGE = """
-  (SELECT 0 AS n, ptr, id, NULL::jsonb AS data, NULL::text AS owner, NULL::bigint AS ord, '{{}}'::text[] AS absent
+  (SELECT 0 AS n, ptr, id, NULL::jsonb AS data, NULL::text AS owner, NULL::bigint AS ord, '{{}}'::text[] AS absent,
+     1 AS schema
    FROM storage WHERE ns = %(ns)s AND ptr = %(ptr)s AND _deleted_txid IS NULL AND _order IS NOT NULL
    ORDER BY _order {direction}, id {direction} LIMIT 1) AS w"""
 
@@ -327,6 +336,7 @@ def _write(
     return f"""
 WITH {known}, b AS MATERIALIZED (
   SELECT w.n, w.ptr, w.id, {op} AS op, coalesce(w.owner, s._owner, %(owner)s::text) AS owner, w.ord,
+    coalesce(w.schema, 1) AS schema,
     CASE {op} WHEN 'merge' THEN (s.data || w.data) - w.absent ELSE w.data END AS data,
     s.ctid AS tid, s._txid AS old_txid, s._owner AS old_owner, s._order AS old_order, s._schema AS old_schema,
     s.data AS old_data
@@ -338,7 +348,7 @@ WITH {known}, b AS MATERIALIZED (
   INSERT INTO storage (ns, ptr, id, _txid, _deleted_txid, _owner, _order, _schema, data)
   SELECT %(ns)s::int, CASE WHEN b.tid IS NULL THEN b.ptr ELSE -b.ptr END, b.id,
     coalesce(b.old_txid, t.txid), CASE WHEN b.tid IS NOT NULL THEN t.txid END, coalesce(b.old_owner, b.owner),
-    coalesce(b.old_order, b.ord, (t.txid << 20) + b.n), coalesce(b.old_schema, 1), coalesce(b.old_data, b.data)
+    coalesce(b.old_order, b.ord, (t.txid << 20) + b.n), coalesce(b.old_schema, b.schema), coalesce(b.old_data, b.data)
   FROM b, t WHERE b.tid IS NULL OR ({op} <> 'delete' AND b.old_txid <> t.txid)
 ), replaced AS (
   UPDATE storage s SET
@@ -346,6 +356,7 @@ WITH {known}, b AS MATERIALIZED (
     _txid = CASE WHEN {op} = 'delete' THEN s._txid ELSE t.txid END,
     _deleted_txid = CASE WHEN {op} = 'delete' THEN t.txid END,
     _owner = b.owner,
+    _schema = CASE WHEN {op} = 'delete' THEN s._schema ELSE b.schema END,
     data = CASE WHEN {op} = 'delete' THEN s.data ELSE b.data END
   FROM b, t WHERE s.ctid = b.tid AND s.ns = %(ns)s
 )
@@ -401,10 +412,10 @@ OUTCOME_COLUMNS: Final = 4  # txid (0: unversioned), changes of a batch, what a 
 # The fragments of a table's rules are SQL over a row with ``id`` and ``data``, called ``{row}`` in them.
 
 
-def _states() -> str:
+def _states(old: str = "s.data") -> str:
     """Return the documents of one table in the batch: what they were (``old``) and what they become (``data``)."""
     return f"""d AS MATERIALIZED (
-  SELECT w.n, w.id, s.data AS old,
+  SELECT w.n, w.id, {old} AS old,
     CASE w.op WHEN 'merge' THEN (s.data || w.data) - w.absent ELSE w.data END AS data
   FROM {_BATCH} {_LIVE_ROW}
   WHERE w.ptr = %(ptr)s AND (w.op IN ('set', 'insert') OR s.ctid IS NOT NULL)
@@ -436,8 +447,8 @@ def _key_row(key: str) -> str:
   )"""
 
 
-def _new_keys(keys: Mapping[str, str]) -> str:
-    return f"""{_states()}, new AS MATERIALIZED (
+def _new_keys(keys: Mapping[str, str], old: str = "s.data") -> str:
+    return f"""{_states(old)}, new AS MATERIALIZED (
   SELECT d.n, d.id, k.name, k.key FROM d CROSS JOIN LATERAL {_keys(keys, "d")} k WHERE d.data IS NOT NULL
 )"""
 
@@ -465,12 +476,12 @@ def list_keys(keys: Mapping[str, str]) -> str:
 LEFT JOIN {_key_row("n.key")} s ON true ORDER BY n.n"""
 
 
-def settle_keys(keys: Mapping[str, str]) -> str:
+def settle_keys(keys: Mapping[str, str], old: str = "s.data") -> str:
     """Return the statement that, under the clock, lets go of the values that the batch's documents have no more.
 
-    ``claimed`` are those that the transaction took on its way.
+    ``claimed`` are those that the transaction took on its way.  ``old`` is SQL for what is in the row ``s``.
     """
-    return f"""WITH {_new_keys(keys)}, takers AS MATERIALIZED (
+    return f"""WITH {_new_keys(keys, old)}, takers AS MATERIALIZED (
   SELECT coalesce(jsonb_object_agg(n.key, n.id), '{{}}') AS by_key FROM new n
 ), held AS (
   SELECT k.key FROM d CROSS JOIN LATERAL (SELECT d.id, d.old AS data) o CROSS JOIN LATERAL {_keys(keys, "o")} k
@@ -646,11 +657,12 @@ WITH {_KNOWN}, w AS MATERIALIZED (
   WHERE w.op = 'merge' AND s.ns = %(ns)s AND s.ptr = w.ptr AND s.id = w.id AND s._deleted_txid IS NULL
   RETURNING s._owner, s.data
 ), kept AS (
-  INSERT INTO storage AS s (ns, ptr, id, _txid, _owner, _order, data)
-  SELECT %(ns)s::int, w.ptr, w.id, 0, coalesce(w.owner, %(owner)s::text), coalesce(w.ord, {_NOW_ORDER} + w.n), w.data
+  INSERT INTO storage AS s (ns, ptr, id, _txid, _owner, _order, _schema, data)
+  SELECT %(ns)s::int, w.ptr, w.id, 0, coalesce(w.owner, %(owner)s::text), coalesce(w.ord, {_NOW_ORDER} + w.n),
+    coalesce(w.schema, 1), w.data
   FROM w WHERE w.op IN ('set', 'insert') ORDER BY w.ptr, w.id
   ON CONFLICT (ns, ptr, id) WHERE _deleted_txid IS NULL
-  DO UPDATE SET data = EXCLUDED.data
+  DO UPDATE SET data = EXCLUDED.data, _schema = EXCLUDED._schema
   RETURNING s._owner
 )
 SELECT 0::bigint,
@@ -712,7 +724,7 @@ SELECT count(*) FROM gone
 
 _OWNED = "ns = %(ns)s AND ptr = ANY(%(ptrs)s) AND _deleted_txid IS NULL AND _owner = %(owner)s"
 COUNT_OWNED: Final = f"SELECT ptr, count(*) FROM storage WHERE {_OWNED} GROUP BY ptr"
-LIST_OWNED: Final = f"SELECT ptr, id, _order, data::text FROM storage WHERE {_OWNED} ORDER BY ptr, id"
+LIST_OWNED: Final = f"SELECT ptr, id, _order, data::text, _schema FROM storage WHERE {_OWNED} ORDER BY ptr, id"
 # Of unversioned tables, in place; ``ids`` restricts them, unless it is NULL.
 GIVE_OWNED: Final = f"""
 UPDATE storage SET _owner = %(to)s WHERE {_OWNED} AND (%(ids)s::text[] IS NULL OR id = ANY(%(ids)s::text[]))
@@ -762,7 +774,8 @@ CHANGES: Final = "SELECT changes FROM trxs WHERE ns = %(ns)s AND txid = %(txid)s
 
 # The state before and after a transaction, for each document that it wrote.
 UNDO: Final = """
-SELECT w.ptr, w.id, live._txid, last.deleted_txid, before._owner, before._order, before.data
+SELECT w.ptr, w.id, live._txid, last.deleted_txid, before._owner, before._order, before.data,
+  before._schema
 FROM jsonb_to_recordset(%(documents)s::jsonb) AS w(n int, ptr int, id text)
 LEFT JOIN LATERAL (
   SELECT _txid FROM storage WHERE ns = %(ns)s AND ptr = w.ptr AND id = w.id AND _deleted_txid IS NULL LIMIT 1
@@ -772,7 +785,7 @@ LEFT JOIN LATERAL (
   WHERE ns = %(ns)s AND ptr = -w.ptr AND id = w.id AND _deleted_txid IS NOT NULL
 ) last ON true
 LEFT JOIN LATERAL (
-  SELECT _owner, _order, data FROM storage
+  SELECT _owner, _order, data, _schema FROM storage
   WHERE ns = %(ns)s AND ptr = -w.ptr AND id = w.id AND _deleted_txid = %(txid)s AND _txid < _deleted_txid
 ) before ON true
 ORDER BY w.n
