@@ -4,6 +4,7 @@ It is what a compiler would make of the TypeScript client.  No compiler is neede
 common is compiled beforehand (``make runtime``), and the rest is written as JavaScript.
 """
 
+from kontract.codegen.auth import find_auth, list_others
 from kontract.codegen.javascript.definitions import render_definition
 from kontract.codegen.javascript.functions import render_client, render_function
 from kontract.codegen.javascript.header import HEADER
@@ -11,7 +12,7 @@ from kontract.codegen.javascript.problems import render_problem
 from kontract.codegen.manifest import Manifest
 from kontract.codegen.typescript.codecs import Codecs
 from kontract.codegen.typescript.names import Names
-from kontract.codegen.typescript.runtime import read_runtime
+from kontract.codegen.typescript.runtime import list_parts, read_runtime
 from kontract.codegen.typescript.types import Types
 
 __all__ = ["render"]
@@ -28,11 +29,12 @@ def render(manifest: Manifest) -> str:
     answers = [*(entry.result for entry in manifest.procedures), *(error.members for error in manifest.errors)]
     parts = [
         HEADER,
-        read_runtime("javascript"),
+        read_runtime("javascript", list_parts(manifest)),
         *(render_definition(names.definitions[name], schema, types) for name, schema in manifest.definitions.items()),
         *(f"const {name} = {codec};" for name, codec in codecs.render_all(answers).items()),
         *(render_problem(error, names, types, codecs) for error in manifest.errors),
-        *(render_function(entry, names, types, codecs) for entry in manifest.procedures),
-        render_client(names),
+        *(render_function(entry, names, types, codecs) for entry in list_others(manifest)),
+        *(render_function(e, names, types, codecs, is_exported=False) for e in find_auth(manifest).values()),
+        render_client(manifest, names),
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"

@@ -3,20 +3,52 @@
 from collections.abc import Iterator
 from typing import Final
 
+from kontract.codegen.auth import find_auth, list_others
 from kontract.codegen.javascript.members import list_members
-from kontract.codegen.manifest import ProcedureEntry, UploadEntry
+from kontract.codegen.manifest import Manifest, ProcedureEntry, UploadEntry
 from kontract.codegen.typescript.codecs import Codecs
 from kontract.codegen.typescript.comments import render_comment
-from kontract.codegen.typescript.functions import describe, find_callee, is_optional, render_return
+from kontract.codegen.typescript.functions import (
+    describe,
+    find_callee,
+    is_optional,
+    list_auth_functions,
+    render_return,
+)
 from kontract.codegen.typescript.names import Names
 from kontract.codegen.typescript.types import Types
 
+_CLIENT: Final = """\
+/** Makes a client of its own, which knows nothing of configure(): for another server, or for each user on a server. */
+export function createClient(options) {
+  const client = $makeClient(options);
+  return { ...$bind($functions, client), batch: (makeCalls, more) => $batch(client, makeCalls, more) };
+}"""
+_SIGNING_CLIENT: Final = """\
+const $authSession = new $AuthSession($authFunctions);
+$setSession($authSession);
+
+/** Who calls with this module's functions. */
+export const auth = $makeAuth($authFunctions, $authSession, () => $defaultClient);
+
+/** Makes a client of its own, which knows nothing of configure(): for another server, or for each user on a server. */
+export function createClient(options) {
+  const session = new $AuthSession($authFunctions);
+  const client = { ...$makeClient(options), session };
+  return {
+    ...$bind($functions, client),
+    auth: $makeAuth($authFunctions, session, () => client),
+    batch: (makeCalls, more) => $batch(client, makeCalls, more),
+  };
+}"""
 _OPTIONS: Final = ("signal", "timeout", "retries", "headers", "onResponse")
 
 
-def render_function(entry: ProcedureEntry, names: Names, types: Types, codecs: Codecs) -> str:
+def render_function(
+    entry: ProcedureEntry, names: Names, types: Types, codecs: Codecs, *, is_exported: bool = True
+) -> str:
     """Return the function of a procedure."""
-    head = f"export function {names.functions[entry.name]}(args, options) {{\n"
+    head = f"{'export ' if is_exported else ''}function {names.functions[entry.name]}(args, options) {{\n"
     body = f"  return {find_callee(entry)}({describe(entry, names, codecs)}, args, options);\n}}"
     return f"{render_comment(entry.doc, _list_tags(entry, names, types))}{head}{body}"
 
@@ -49,15 +81,10 @@ def _list_options(entry: ProcedureEntry) -> Iterator[str]:
         yield "batch"
 
 
-def render_client(names: Names) -> str:
+def render_client(manifest: Manifest, names: Names) -> str:
     """Return the function that makes clients."""
-    functions = "".join(f"  {name},\n" for name in names.functions.values())
-    return f"""\
-const $functions = {{
-{functions}}};
-
-/** Makes a client of its own, which knows nothing of configure(): for another server, or for each user on a server. */
-export function createClient(options) {{
-  const client = $makeClient(options);
-  return {{ ...$bind($functions, client), batch: (makeCalls, more) => $batch(client, makeCalls, more) }};
-}}"""
+    others = "".join(f"  {names.functions[entry.name]},\n" for entry in list_others(manifest))
+    if not find_auth(manifest):
+        return f"const $functions = {{\n{others}}};\n\n{_CLIENT}"
+    own = f"const $authFunctions = {{\n{list_auth_functions(manifest, names)}}};"
+    return f"const $functions = {{\n{others}}};\n\n{own}\n{_SIGNING_CLIENT}"

@@ -1,12 +1,13 @@
 """The TypeScript client: one file without dependencies, of a runtime and one function for each procedure."""
 
+from kontract.codegen.auth import find_auth, list_others
 from kontract.codegen.manifest import Manifest
 from kontract.codegen.typescript.codecs import Codecs
 from kontract.codegen.typescript.definitions import render_definition
 from kontract.codegen.typescript.functions import render_client, render_function
 from kontract.codegen.typescript.names import Names
 from kontract.codegen.typescript.problems import render_problem
-from kontract.codegen.typescript.runtime import HEADER, read_runtime
+from kontract.codegen.typescript.runtime import HEADER, list_parts, read_runtime
 from kontract.codegen.typescript.types import Types
 
 __all__ = ["render"]
@@ -23,11 +24,12 @@ def render(manifest: Manifest) -> str:
     answers = [*(entry.result for entry in manifest.procedures), *(error.members for error in manifest.errors)]
     parts = [
         HEADER,
-        read_runtime(),
+        read_runtime(parts=list_parts(manifest)),
         *(render_definition(names.definitions[name], schema, types) for name, schema in manifest.definitions.items()),
         *(f"const {name}: $Codec = {codec};" for name, codec in codecs.render_all(answers).items()),
         *(render_problem(error, names, types, codecs) for error in manifest.errors),
-        *(render_function(entry, names, types, codecs) for entry in manifest.procedures),
-        render_client(names),
+        *(render_function(entry, names, types, codecs) for entry in list_others(manifest)),
+        *(render_function(e, names, types, codecs, is_exported=False) for e in find_auth(manifest).values()),
+        render_client(manifest, names),
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"

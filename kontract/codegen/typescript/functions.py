@@ -2,31 +2,58 @@
 
 from typing import Final
 
-from kontract.codegen.manifest import ProcedureEntry, UploadEntry
+from kontract.codegen.auth import find_auth, list_others
+from kontract.codegen.manifest import Manifest, ProcedureEntry, UploadEntry
 from kontract.codegen.typescript.codecs import Codecs
 from kontract.codegen.typescript.comments import render_comment
-from kontract.codegen.typescript.names import Names
+from kontract.codegen.typescript.names import Names, camel
 from kontract.codegen.typescript.types import Types, render_literal, render_name
 
 _NOTHING: Final = "{ [name: string]: never }"
+_CLIENT: Final = """\
+/** All functions, which call with a client's own options. */
+export type KontractClient = typeof $functions & { readonly batch: typeof batch };
+
+/** Makes a client of its own, which knows nothing of configure(): for another server, or for each user on a server. */
+export function createClient(options: ClientOptions): KontractClient {
+  const client = $makeClient(options);
+  return { ...$bind($functions, client), batch: (makeCalls, more) => $batch(client, makeCalls, more) };
+}"""
+_SIGNING_CLIENT: Final = """\
+/** All functions, which call with a client's own options. */
+export type KontractClient = typeof $functions & { readonly auth: typeof auth; readonly batch: typeof batch };
+
+/** Makes a client of its own, which knows nothing of configure(): for another server, or for each user on a server. */
+export function createClient(options: ClientOptions): KontractClient {
+  const session = new $AuthSession($authFunctions);
+  const client = { ...$makeClient(options), session };
+  return {
+    ...$bind($functions, client),
+    auth: $makeAuth($authFunctions, session, () => client),
+    batch: (makeCalls, more) => $batch(client, makeCalls, more),
+  };
+}"""
 
 
-def render_function(entry: ProcedureEntry, names: Names, types: Types, codecs: Codecs) -> str:
+def render_function(
+    entry: ProcedureEntry, names: Names, types: Types, codecs: Codecs, *, is_exported: bool = True
+) -> str:
     """Return the function of a procedure, after the type of its arguments."""
-    arguments = _render_arguments(entry, names, types)
+    export = "export " if is_exported else ""
+    arguments = _render_arguments(entry, names, types, export)
     first = f"args{'?' if is_optional(entry) else ''}: {names.arguments[entry.name] if arguments else _NOTHING}"
     parameters = f"{first}, options?: {_options(entry)}"
-    head = f"export function {names.functions[entry.name]}({parameters}): {render_return(entry, types)} {{\n"
+    head = f"{export}function {names.functions[entry.name]}({parameters}): {render_return(entry, types)} {{\n"
     body = f"  return {find_callee(entry)}({describe(entry, names, codecs)}, args, options);\n}}"
     return f"{arguments}{_render_comment(entry, names)}{head}{body}"
 
 
-def _render_arguments(entry: ProcedureEntry, names: Names, types: Types) -> str:
+def _render_arguments(entry: ProcedureEntry, names: Names, types: Types, export: str) -> str:
     properties = types.render_properties(entry.arguments)
     files = "".join(_render_upload(upload) for upload in entry.uploads)
     if not properties and not files:
         return ""
-    return f"export interface {names.arguments[entry.name]} {{\n{properties}{files}}}\n\n"
+    return f"{export}interface {names.arguments[entry.name]} {{\n{properties}{files}}}\n\n"
 
 
 def _render_upload(upload: UploadEntry) -> str:
@@ -82,18 +109,32 @@ def _render_comment(entry: ProcedureEntry, names: Names) -> str:
     return render_comment(entry.doc, ["", f"@group {entry.egroup}", *throws])
 
 
-def render_client(names: Names) -> str:
+def render_client(manifest: Manifest, names: Names) -> str:
     """Return the function that makes clients, and their type."""
-    functions = "".join(f"  {name},\n" for name in names.functions.values())
+    others = "".join(f"  {names.functions[entry.name]},\n" for entry in list_others(manifest))
+    if find_auth(manifest):
+        return f"const $functions = {{\n{others}}};\n\n{_render_auth(manifest, names)}\n\n{_SIGNING_CLIENT}"
+    return f"const $functions = {{\n{others}}};\n\n{_CLIENT}"
+
+
+def _render_auth(manifest: Manifest, names: Names) -> str:
+    """Return what signs in: the functions that it calls, and the object that callers have."""
     return f"""\
-const $functions = {{
-{functions}}};
+const $authFunctions = {{
+{list_auth_functions(manifest, names)}}};
+const $authSession = new $AuthSession($authFunctions);
+$setSession($authSession);
 
-/** All functions, which call with a client's own options. */
-export type KontractClient = typeof $functions & {{ readonly batch: typeof batch }};
+/** Who calls with this module's functions. */
+export const auth = $makeAuth($authFunctions, $authSession, () => $defaultClient);
 
-/** Makes a client of its own, which knows nothing of configure(): for another server, or for each user on a server. */
-export function createClient(options: ClientOptions): KontractClient {{
-  const client = $makeClient(options);
-  return {{ ...$bind($functions, client), batch: (makeCalls, more) => $batch(client, makeCalls, more) }};
+export interface ClientOptions {{
+  /** How calls are signed in. */
+  auth?: AuthOptions | undefined;
 }}"""
+
+
+def list_auth_functions(manifest: Manifest, names: Names) -> str:
+    """Return the properties of an object: the functions of signing in by the names of the methods that call them."""
+    entries = find_auth(manifest).items()
+    return "".join(f"  {camel(method)}: {names.functions[entry.name]},\n" for method, entry in entries)

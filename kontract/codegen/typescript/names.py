@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from kontract.codegen.manifest import ErrorEntry, Manifest
-from kontract.codegen.typescript.runtime import find_globals, list_exported
+from kontract.codegen.typescript.runtime import find_globals, list_exported, list_parts
 from kontract.exceptions import ConfigurationError
 
 # https://tc39.es/ecma262/#prod-ReservedWord, with what strict mode and modules reserve.
@@ -24,8 +24,9 @@ class Names:
     """
 
     def __init__(self, manifest: Manifest) -> None:
-        self.functions = _name_functions([entry.name for entry in manifest.procedures])
-        taken = {*_list_reserved(), *_TYPES.split(), *list_exported(), *self.functions.values()}
+        parts = list_parts(manifest)
+        self.functions = _name_functions([entry.name for entry in manifest.procedures], parts)
+        taken = {*_list_reserved(parts), *_TYPES.split(), *list_exported(parts), *self.functions.values()}
         self.definitions = {name: _claim(name, taken) for name in manifest.definitions}
         self._problems = {(e.name, e.code): _claim(e.name, taken) for e in manifest.errors}
         self.members = {key: _claim(f"{name}Members", taken) for key, name in self._problems.items()}
@@ -36,16 +37,16 @@ class Names:
         return self._problems[error.name, error.code]
 
 
-def _list_reserved() -> frozenset[str]:
-    return find_globals().union(_WORDS.split())
+def _list_reserved(parts: tuple[str, ...]) -> frozenset[str]:
+    return find_globals(parts).union(_WORDS.split())
 
 
-def _name_functions(procedures: Iterable[str]) -> dict[str, str]:
+def _name_functions(procedures: Iterable[str], parts: tuple[str, ...]) -> dict[str, str]:
     names: dict[str, str] = {}
-    owners = dict.fromkeys(list_exported(), "the client itself")
+    owners = dict.fromkeys(list_exported(parts), "the client itself")
     for procedure in procedures:
-        name = _camel(procedure)
-        name += "_" if name in _list_reserved() else ""
+        name = camel(procedure)
+        name += "_" if name in _list_reserved(parts) else ""
         if (owner := owners.get(name)) is not None:
             raise ConfigurationError(
                 f"The procedure {procedure!r} cannot be {name}() in TypeScript, because {owner} has this name. Give it "
@@ -60,7 +61,7 @@ def _pascal(name: str) -> str:
     return "".join(part[:1].upper() + part[1:] for part in re.split("_+", name))
 
 
-def _camel(name: str) -> str:
+def camel(name: str) -> str:
     pascal = _pascal(name)
     return pascal[:1].lower() + pascal[1:]
 

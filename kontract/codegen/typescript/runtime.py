@@ -4,6 +4,9 @@ import functools
 import re
 from pathlib import Path
 
+from kontract.codegen.auth import find_auth
+from kontract.codegen.manifest import Manifest
+
 HEADER = """\
 /* eslint-disable */
 // Written by "manage.py kontract_compile --typescript" from the backend's procedures. Do not edit: it would be lost.
@@ -15,6 +18,7 @@ _MODULES = (
     *("json", "values", "errors", "client", "watch", "sending", "calls"),
     *("trials", "batches", "streams", "downloads", "bound"),
 )
+_PARTS = {"auth": ("auth_storage", "auth_tabs", "auth_session", "auth")}  # what only some clients have
 _IMPORT = re.compile(r'^(?:import\b[^;]*? from "\./\w+\.[jt]s"|export \{\});\n', re.MULTILINE)
 _OWN_EXPORT = re.compile(r"^export (?=(?:async )?(?:const|let|function\*?|class|interface|type) \$)", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?:async )?(?:const|let|function\*?|class|interface|type) (\w+)", re.MULTILINE)
@@ -23,25 +27,31 @@ _GLOBAL = re.compile(r"(?<![\w.#$])[A-Z]\w*")
 _FUNCTIONS = frozenset(("clearTimeout", "decodeURIComponent", "encodeURIComponent", "globalThis", "setTimeout"))
 
 
+def list_parts(manifest: Manifest) -> tuple[str, ...]:
+    """Return the parts of the runtime that a client needs besides what all have."""
+    return ("auth",) if find_auth(manifest) else ()
+
+
 @functools.cache
-def read_runtime(language: str = "typescript") -> str:
+def read_runtime(language: str = "typescript", parts: tuple[str, ...] = ()) -> str:
     """Return the modules as one, in which nothing is imported, and exported only what is for callers.
 
     ``language``: "typescript", or "javascript" for what ``make runtime`` compiles from it.
     """
-    files = [_TEMPLATES / language / f"{name}.{_SUFFIXES[language]}" for name in _MODULES]
+    names = [*_MODULES, *(name for part in parts for name in _PARTS[part])]
+    files = [_TEMPLATES / language / f"{name}.{_SUFFIXES[language]}" for name in names]
     texts = [file.read_text(encoding="utf-8") for file in files]
     return "\n\n".join(_OWN_EXPORT.sub("", _IMPORT.sub("", text)).strip() for text in texts)
 
 
 @functools.cache
-def list_exported() -> frozenset[str]:
+def list_exported(parts: tuple[str, ...] = ()) -> frozenset[str]:
     """Return the names that callers can import whatever the procedures are."""
-    return frozenset(_EXPORT.findall(read_runtime())) | {"createClient", "KontractClient"}
+    return frozenset(_EXPORT.findall(read_runtime(parts=parts))) | {"createClient", "KontractClient", *parts}
 
 
 @functools.cache
-def find_globals() -> frozenset[str]:
+def find_globals(parts: tuple[str, ...] = ()) -> frozenset[str]:
     """Return the names of JavaScript and TypeScript that the runtime relies on, so that nothing else may have them."""
-    code = _SILENT.sub("", read_runtime())
-    return _FUNCTIONS | frozenset(_GLOBAL.findall(code)) - list_exported()
+    code = _SILENT.sub("", read_runtime(parts=parts))
+    return _FUNCTIONS | frozenset(_GLOBAL.findall(code)) - list_exported(parts)

@@ -42,8 +42,8 @@ const $LONGEST_URL = 2000; // longer ones do not pass every proxy
 /** Makes the request of a call whose answer has the type `accept`. */
 export function $prepare(procedure, args, options, accept) {
     const client = options.client ?? $defaultClient;
-    const isSafe = procedure.isReadOnly === true || options.isDryRun === true;
-    const key = isSafe ? undefined : $makeKey(options, accept === $JSON_TYPE, client);
+    const isSafe = procedure.isReadOnly === true || options.isDryRun === true || options.isRepeatable === true;
+    const key = isSafe || options.hasNoKey ? undefined : $makeKey(options, accept === $JSON_TYPE, client);
     const headers = $makeCallHeaders(options, key, accept);
     const isRepeatable = isSafe || key !== undefined;
     const outgoing = { client, options, declared: procedure.errors, isRepeatable, headers };

@@ -16,6 +16,10 @@ export let $defaultClient = $DEFAULTS;
 export function configure(options) {
     $defaultClient = $makeClient(options, $defaultClient);
 }
+/** Makes all calls of this module's functions those of a session's owner. */
+export function $setSession(session) {
+    $defaultClient = { ...$defaultClient, session };
+}
 export function $makeClient(options, base = $DEFAULTS) {
     const given = Object.entries(options).filter(([, value]) => value !== undefined);
     return { ...base, ...Object.fromEntries(given) };

@@ -28,7 +28,8 @@ async function $fetchOnce(outgoing, signal) {
     signal.throwIfAborted();
     const { credentials, fetch } = client;
     const init = { method, headers, credentials, signal, ...(body === undefined ? {} : { body }) };
-    const response = await $overNetwork(fetch(url.href, init));
+    const send = () => $overNetwork(fetch(url.href, init));
+    const response = await (client.session?.send(client, headers, signal, send) ?? send());
     options.onResponse?.($describe(response));
     if (!response.ok)
         throw await $readFailure(response, outgoing.declared);

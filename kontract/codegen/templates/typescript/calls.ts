@@ -43,6 +43,10 @@ export interface $AnyOptions extends WriteOptions {
   asOf?: ReadOptions["asOf"];
   client?: $Client;
   isDryRun?: true;
+  /** The server keeps no answer of this call. */
+  hasNoKey?: true;
+  /** Doing it twice does no harm. */
+  isRepeatable?: true;
 }
 
 /** @internal */
@@ -85,8 +89,8 @@ const $LONGEST_URL = 2000; // longer ones do not pass every proxy
 /** Makes the request of a call whose answer has the type `accept`. */
 export function $prepare(procedure: $Procedure, args: object, options: $AnyOptions, accept: string): $Outgoing {
   const client = options.client ?? $defaultClient;
-  const isSafe = procedure.isReadOnly === true || options.isDryRun === true;
-  const key = isSafe ? undefined : $makeKey(options, accept === $JSON_TYPE, client);
+  const isSafe = procedure.isReadOnly === true || options.isDryRun === true || options.isRepeatable === true;
+  const key = isSafe || options.hasNoKey ? undefined : $makeKey(options, accept === $JSON_TYPE, client);
   const headers = $makeCallHeaders(options, key, accept);
   const isRepeatable = isSafe || key !== undefined;
   const outgoing = { client, options, declared: procedure.errors, isRepeatable, headers };

@@ -27,7 +27,15 @@ export interface ClientOptions {
   fetch?: typeof globalThis.fetch | undefined;
 }
 
-export type $Client = { readonly [K in keyof ClientOptions]-?: NonNullable<ClientOptions[K]> };
+/** What says who calls: it sends a request with headers that tell that, perhaps more than once. */
+export interface $Session {
+  send(client: $Client, headers: Headers, signal: AbortSignal, send: () => Promise<Response>): Promise<Response>;
+}
+
+export type $Client = { readonly [K in Exclude<keyof ClientOptions, "auth">]-?: NonNullable<ClientOptions[K]> } & {
+  readonly auth?: object;
+  readonly session?: $Session | undefined;
+};
 
 const $DEFAULTS: $Client = {
   baseUrl: "/kontract",
@@ -47,6 +55,11 @@ export let $defaultClient = $DEFAULTS;
 /** Sets options of all calls of this module's functions; those left out keep their values. */
 export function configure(options: ClientOptions): void {
   $defaultClient = $makeClient(options, $defaultClient);
+}
+
+/** Makes all calls of this module's functions those of a session's owner. */
+export function $setSession(session: $Session): void {
+  $defaultClient = { ...$defaultClient, session };
 }
 
 export function $makeClient(options: ClientOptions, base: $Client = $DEFAULTS): $Client {
