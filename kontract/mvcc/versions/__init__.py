@@ -565,6 +565,11 @@ WHERE {sql.replace("{row}", "d")} IS NOT NULL AND t.there IS NULL"""
     )
 
 
+def is_dangling(sql: str, target: str) -> str:
+    """Return a condition on a row ``{row}``: that what it refers to, see check_references(), is not there."""
+    return f"({sql} IS NOT NULL AND NOT EXISTS ({_target(target)} = {sql}))"
+
+
 def check_referrers(referrers: Sequence[tuple[str, int | str, str]]) -> str:
     """Return the statement that fails where a document is gone that others refer to.
 
