@@ -13,6 +13,7 @@ from kontract.exceptions import ConfigurationError
 from kontract.mvcc import asynchronous
 from kontract.rpc.chains import Handler
 from kontract.rpc.position import known_position
+from kontract.rpc.requests import find_token
 from kontract.rpc.responses import refuse
 
 
@@ -72,12 +73,6 @@ async def _aidentify(request: HttpRequest) -> Identity | None:
         users.attach(request, identity := await aauthenticate(token))
         return identity
     return await asynchronous.call(_identify_by_cookie, request) if _has_session(request) else None
-
-
-def find_token(request: HttpRequest) -> str | None:
-    """Return the token in the header ``Authorization: Bearer`` (RFC 6750); None where there is none."""
-    scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else None
 
 
 def _has_session(request: HttpRequest) -> bool:

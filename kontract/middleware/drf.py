@@ -10,7 +10,7 @@ from kontract.auth.sessions import authenticate
 from kontract.auth.users import make_user
 from kontract.context import Identity
 from kontract.exceptions import InvalidTokenError
-from kontract.middleware.auth import find_token
+from kontract.rpc.requests import find_token
 
 
 class TokenAuthentication(BaseAuthentication):

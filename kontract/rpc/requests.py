@@ -63,6 +63,12 @@ def _check_multipart(request: HttpRequest, procedure: Procedure[..., Any]) -> No
         raise BodyTooLargeError(f"The files are larger than {limit} bytes in all. Send less in one call.")
 
 
+def find_token(request: HttpRequest) -> str | None:
+    """Return the token in the header ``Authorization: Bearer`` (RFC 6750); None where there is none."""
+    scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
 def read_arguments(request: HttpRequest) -> Arguments:
     """Return the arguments in the request, of whose body at most ``MAX_BODY_BYTES`` of JSON are read."""
     if is_get(request):
