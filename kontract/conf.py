@@ -24,6 +24,7 @@ from kontract.perms import RWX, Perm
 Durability = Literal["strict", "group"]
 Isolation = Literal["snapshot", "serializable"]
 Policy = Literal["allowed", "required"]  # of raystream
+Audience = Literal["public", "staff", "off"]  # of the cookbook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +144,7 @@ class Settings:
     TRUSTED_PROXIES: int = 0  # proxies of ours in front, each of which appends to X-Forwarded-For
     ROUTES: str | PathLike[str] | None = None  # the manifest of routes; None: import every backend.py at start-up
     OPENAPI: bool = True  # serve the OpenAPI document, which tells everybody the names of all procedures
+    DOCS: Audience | None = None  # who is shown the cookbook; None: "public" under DEBUG, else "staff"
     AUTH: AuthOptions = field(default_factory=AuthOptions)  # how callers sign in, with "kontract.auth" installed
     RAYSTREAM: RaystreamOptions | None = None  # the encrypted channel; None: there is none
     RELEASE: str = ""  # names what is deployed: another one makes clients' copies of results stale
@@ -350,6 +352,8 @@ def _validate(settings: Settings) -> None:
         raise ConfigurationError('KONTRACT["PREPARED_STATEMENTS"] must be True, False or None.')
     if not isinstance(settings.OPENAPI, bool):
         raise ConfigurationError(f'KONTRACT["OPENAPI"] is {settings.OPENAPI!r}; it must be True or False.')
+    if settings.DOCS not in (None, "public", "staff", "off"):
+        raise ConfigurationError(f'KONTRACT["DOCS"] is {settings.DOCS!r}; it must be "public", "staff", "off" or None.')
     if not isinstance(settings.RELEASE, str):
         raise ConfigurationError(f'KONTRACT["RELEASE"] is {settings.RELEASE!r}; it must be a string.')
     if not isinstance(settings.MIDDLEWARE, (list, tuple)):
@@ -368,6 +372,7 @@ def _validate(settings: Settings) -> None:
         "ROUTES",
         "MIDDLEWARE",
         "OPENAPI",
+        "DOCS",
         "RELEASE",
         "AUTH",
         "RAYSTREAM",
