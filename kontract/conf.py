@@ -119,6 +119,18 @@ class RaystreamOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventsOptions:
+    """Change events, ``KONTRACT["EVENTS"]``; the comments give the unit.  See docs/events.md."""
+
+    notify: bool = True  # tell other processes of commits at once; else they notice at their next tick
+    notify_seconds: float = 0.005  # between two notifications of a process, however much it commits
+    listen: bool = True  # for notifications; False: look at each tick only, as where all connections are pooled
+    tick_seconds: float = 0.5  # between looking for commits that no notification has told of
+    direct: Mapping[str, str] = field(default_factory=dict, hash=False)  # alias -> alias or URL that is not pooled
+    lease_seconds: float = 30.0  # after which another worker takes over from one that is silent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Every setting with its default; the comments give the unit."""
 
@@ -143,10 +155,12 @@ class Settings:
     MIDDLEWARE: Sequence[Any] = ()  # around calls and views, each with its filter; see kontract.rpc.filters
     TRUSTED_PROXIES: int = 0  # proxies of ours in front, each of which appends to X-Forwarded-For
     ROUTES: str | PathLike[str] | None = None  # the manifest of routes; None: import every backend.py at start-up
+    LOCK_FILE: str | PathLike[str] | None = None  # kontract.lock.json; None: beside manage.py
     OPENAPI: bool = True  # serve the OpenAPI document, which tells everybody the names of all procedures
     DOCS: Audience | None = None  # who is shown the cookbook; None: "public" under DEBUG, else "staff"
     AUTH: AuthOptions = field(default_factory=AuthOptions)  # how callers sign in, with "kontract.auth" installed
     RAYSTREAM: RaystreamOptions | None = None  # the encrypted channel; None: there is none
+    EVENTS: EventsOptions = EventsOptions(notify=False)  # change events; nobody is notified unless it is given
     RELEASE: str = ""  # names what is deployed: another one makes clients' copies of results stale
 
 
@@ -167,6 +181,8 @@ def parse(raw: Any) -> Settings:
     values["TABLES"] = _parse_tables(raw.get("TABLES", {}))
     values["AUTH"] = _parse_auth(raw.get("AUTH", {}))
     values["RAYSTREAM"] = _parse_raystream(raw.get("RAYSTREAM"))
+    if "EVENTS" in raw:
+        values["EVENTS"] = _parse_events(raw["EVENTS"])
     settings = Settings(**values)
     _validate(settings)
     return settings
@@ -343,6 +359,33 @@ def _validate_raystream(place: str, options: RaystreamOptions) -> None:
         raise ConfigurationError(f'{place}["pending"] is {options.pending!r}; it must be a number from 2 on.')
 
 
+def _parse_events(raw: Any) -> EventsOptions:
+    place = 'KONTRACT["EVENTS"]'
+    if not isinstance(raw, Mapping):
+        raise ConfigurationError(f"{place} must be a dict of options, not {type(raw).__name__}.")
+    known = {f.name for f in fields(EventsOptions)}
+    for key in raw:
+        if key not in known:
+            close = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"Did you mean {close[0]!r}?" if close else f"Known options: {', '.join(sorted(known))}."
+            raise ConfigurationError(f"{place} has an unknown option {key!r}. {hint}")
+    options = EventsOptions(**raw)
+    for key in known:
+        _validate_events_option(f'{place}["{key}"]', key, getattr(options, key))
+    return options
+
+
+def _validate_events_option(place: str, key: str, value: Any) -> None:
+    if key in ("notify", "listen"):
+        if not isinstance(value, bool):
+            raise ConfigurationError(f"{place} is {value!r}; it must be True or False.")
+    elif key == "direct":
+        if not isinstance(value, Mapping) or not all(isinstance(text, str) for text in (*value, *value.values())):
+            raise ConfigurationError(f"{place} is {value!r}; it must be a dict of alias to alias or URL.")
+    elif isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
+        raise ConfigurationError(f"{place} is {value!r}; it must be a number greater than 0.")
+
+
 def _validate(settings: Settings) -> None:
     choices = {"DURABILITY": ("strict", "group"), "ISOLATION": ("snapshot", "serializable")}
     for key, allowed in choices.items():
@@ -366,8 +409,14 @@ def _validate(settings: Settings) -> None:
         raise ConfigurationError(
             f'KONTRACT["ROUTES"] is {settings.ROUTES!r}; it must be an absolute path, such as BASE_DIR / "routes.json".'
         )
+    if settings.LOCK_FILE is not None and not _is_absolute(settings.LOCK_FILE):
+        raise ConfigurationError(
+            f'KONTRACT["LOCK_FILE"] is {settings.LOCK_FILE!r}; it must be an absolute path, such as '
+            'BASE_DIR / "kontract.lock.json".'
+        )
     skipped = {
         "TABLES",
+        "LOCK_FILE",
         "PREPARED_STATEMENTS",
         "ROUTES",
         "MIDDLEWARE",
@@ -376,6 +425,7 @@ def _validate(settings: Settings) -> None:
         "RELEASE",
         "AUTH",
         "RAYSTREAM",
+        "EVENTS",
         *choices,
     }
     for key in (f.name for f in fields(Settings) if f.name not in skipped):

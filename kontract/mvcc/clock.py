@@ -4,6 +4,7 @@ Whoever holds it draws the next txid and commits before the next one can.  So th
 commits, and PostgreSQL's snapshots, which see a prefix of the commits, see a prefix of the txids.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -15,6 +16,7 @@ from kontract.mvcc.connections import fetch_all
 KEY: Final = versions.CLOCK_KEY
 
 _last_seen: dict[tuple[str, int], int] = {}
+_after_commit: list[Callable[[str, int, int], None]] = []
 
 
 def lock(ns: int) -> tuple[str, dict[str, Any]]:
@@ -45,3 +47,17 @@ def saw(alias: str, ns: int, txid: int) -> None:
 def last_seen(alias: str, ns: int) -> int | None:
     """Return the greatest txid that this process knows to be committed, without asking; None if it knows of none."""
     return _last_seen.get((alias, ns))
+
+
+def register_after_commit(tell: Callable[[str, int, int], None]) -> None:
+    """Let ``tell``, of events, which stand further right, know of each commit: alias, namespace, and txid.
+
+    It must not fail, and not take time: the writer waits for it.
+    """
+    _after_commit[:] = [tell]
+
+
+def committed(alias: str, ns: int, txid: int) -> None:
+    """Tell of a transaction of this process that others can see now."""
+    for tell in _after_commit:
+        tell(alias, ns, txid)

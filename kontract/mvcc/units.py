@@ -9,7 +9,7 @@ Inside Django's ``TestCase`` the outer blocks belong to the test and never commi
 of the tested code is the commit, and a single write is flushed at once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -105,17 +105,29 @@ def write_now(connection: BaseDatabaseWrapper, writes: list[Write]) -> list[Outc
         unit.collect(write)
     commit = _commits(connection)
     if len(writes) <= get_settings().FLUSH_LIMIT or not commit:
-        return flush(connection, unit, commit=commit)
-    with atomic(connection.alias):  # several steps need a transaction around them
-        return flush(connection, unit, commit=True)
+        outcomes = flush(connection, unit, commit=commit)
+    else:
+        with atomic(connection.alias):  # several steps need a transaction around them
+            outcomes = flush(connection, unit, commit=True)
+    if commit:
+        _tell(connection, unit.committed)
+    return outcomes
 
 
 def run_now(connection: BaseDatabaseWrapper, step: Step) -> Outcome:
     """Run one step outside any transaction of the caller's, as a transaction of its own."""
-    (outcome,) = run_steps(connection, [step], commit=_commits(connection))
+    commit = _commits(connection)
+    (outcome,) = run_steps(connection, [step], commit=commit)
     if outcome.txid:
         clock.saw(connection.alias, step.ns, outcome.txid)
+        if commit:
+            clock.committed(connection.alias, step.ns, outcome.txid)
     return outcome
+
+
+def _tell(connection: BaseDatabaseWrapper, committed: Mapping[int, int]) -> None:
+    for ns, txid in committed.items():
+        clock.committed(connection.alias, ns, txid)
 
 
 def _commits(connection: BaseDatabaseWrapper) -> bool:
@@ -157,6 +169,8 @@ def _on_commit(connection: BaseDatabaseWrapper, original: Callable[[], None]) ->
             _abandon(connection)
             raise
     original()
+    if unit is not None:
+        _tell(connection, unit.committed)
 
 
 def _abandon(connection: BaseDatabaseWrapper) -> None:

@@ -15,7 +15,7 @@ from django.utils import timezone
 from kontract.conf import get_settings
 from kontract.mvcc import versions
 from kontract.mvcc.connections import fetch_one
-from kontract.mvcc.versions import channels, limits
+from kontract.mvcc.versions import channels, feed, limits
 from kontract.mvcc.writes import Table
 
 
@@ -99,7 +99,9 @@ def remove(connection: BaseDatabaseWrapper, plan: Plan, *, batch: int) -> Iterat
 
 def remove_log(connection: BaseDatabaseWrapper, ns: int, horizon: int, *, batch: int) -> Iterator[int]:
     """Remove expired pins, and log entries before ``horizon``, which tells its time; yield as ``remove`` does."""
-    return _remove_all(connection, versions.REMOVE_LOG, {"ns": ns, "horizon": horizon, "batch": batch})
+    with connection.cursor() as cursor:
+        cursor.execute(versions.SET_HORIZON, {"ns": ns, "id": feed.LOG_HORIZON, "horizon": horizon})
+    yield from _remove_all(connection, versions.REMOVE_LOG, {"ns": ns, "horizon": horizon, "batch": batch})
 
 
 def remove_buckets(connection: BaseDatabaseWrapper, ns: int, *, batch: int) -> Iterator[int]:
