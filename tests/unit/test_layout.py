@@ -13,7 +13,7 @@ import kontract
 
 # A component may import those before it, in this order, and itself.
 LAYERS = (
-    "exceptions perms | conf context | models | mvcc | tables | orm | schema | raystream | events | rpc | auth "
+    "exceptions perms | conf context | models | mvcc | tables | orm | schema | raystream | rpc | auth | events "
     "| codegen | middleware views urls checks admin apps migrations management"
 )
 RANKS = {name: rank for rank, name in enumerate(LAYERS.replace("|", " ").split())}
