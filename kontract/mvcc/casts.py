@@ -11,6 +11,7 @@ project's migration file only the former is possible.
 
 import functools
 import importlib
+import itertools
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -229,7 +230,7 @@ class Casts:
     def _ranges(self, live: bool) -> Iterable[tuple[int, int]]:
         """Yield the ranges of numbers that have one chain, those in which a document is as we read it left out."""
         bounds = [1, *(change.to for change in self.changes), NEWEST]
-        for low, high in zip(bounds, bounds[1:], strict=False):
+        for low, high in itertools.pairwise(bounds):
             if self.chain(low) and not (live and high <= self.live):
                 yield low, high
 

@@ -96,9 +96,9 @@ def list_keys(rules: Rules) -> str:
 
 
 @functools.lru_cache(maxsize=4096)
-def settle_keys(rules: Rules) -> str:
+def settle_keys(rules: Rules, old: str) -> str:
     """See ``versions.settle_keys``."""
-    return versions.settle_keys({key.name: key.sql for key in rules.keys})
+    return versions.settle_keys({key.name: key.sql for key in rules.keys}, old)
 
 
 @functools.lru_cache(maxsize=4096)

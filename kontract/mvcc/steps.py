@@ -158,7 +158,7 @@ def _add_key_statements(
         before.append(Statement(claim_keys(touched), params))
     claimed = sorted(unit.claimed.get((table.ns, table.ptr), ())) if unit else []
     if touched.keys and (claimed or any(write.op != "insert" for write in writes)):
-        under.append(Statement(settle_keys(touched), params | {"claimed": as_array(claimed)}))
+        under.append(Statement(settle_keys(touched, table.old_data), params | {"claimed": as_array(claimed)}))
     if any(write.op != "delete" for write in writes):
         under.append(Statement(verify(touched), params))
 

@@ -38,6 +38,13 @@ class Table:
         return data if number == self.schema or self.casts is None else self.casts.cast(data, number)
 
     @property
+    def old_data(self) -> str:
+        """SQL for the live document of the row ``s`` as it is now, as far as SQL can tell."""
+        if self.casts is None or (data := self.casts.sql("s", live=True)) is None or self.casts.by_code(live=True):
+            return "s.data"
+        return data.replace("%", "%%")
+
+    @property
     def is_mixed(self) -> bool:
         """Whether live documents may have to be cast, so that SQL can merge nothing into them as they are."""
         return self.casts is not None and self.casts.sql("s", live=True) is not None

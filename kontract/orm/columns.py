@@ -13,7 +13,7 @@ import ipaddress
 import json
 import math
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import psycopg
@@ -41,6 +41,26 @@ def stored_type(field: Any) -> Any:
     while field.remote_field is not None and getattr(field, "target_field", None) is not None:
         field = field.target_field
     return field
+
+
+def type_name(stored: Any) -> str:
+    """Return Django's name of a stored type, with that of its elements in brackets for an array."""
+    if isinstance(stored, ArrayField):
+        return f"ArrayField[{type_name(stored.base_field)}]"
+    name: str = stored.get_internal_type()
+    return name
+
+
+@functools.cache
+def shape_of(model: Any) -> str:
+    """Return a text that tells what a model's documents look like: the names and types of their keys."""
+    fields = [field for field in model._meta.local_concrete_fields if not field.generated and not field.primary_key]
+    return join_shape((field.column, type_name(stored_type(field))) for field in fields)
+
+
+def join_shape(types: Iterable[tuple[str, str]]) -> str:
+    """Return the shape that pairs of key and type make."""
+    return ",".join(sorted(f"{column}:{name}" for column, name in types))
 
 
 # --- From Python to JSON ---------------------------------------------------------------------------------------------

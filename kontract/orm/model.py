@@ -13,6 +13,7 @@ from pydantic_core import CoreSchema
 
 from kontract.conf import TableOptions
 from kontract.exceptions import ReadOnlyError
+from kontract.orm.columns import shape_of
 from kontract.orm.conforming import conform, make_id
 from kontract.orm.deletion import VersionedCollector, through_unit_of_work
 from kontract.orm.fields import AUTOMATIC, NumberField
@@ -127,6 +128,7 @@ def _declare(model: Any) -> None:
         lambda connection: make_rules(model, connection),
         functools.partial(conform, model),
         functools.partial(make_id, model),
+        functools.partial(shape_of, model),
     )
 
 

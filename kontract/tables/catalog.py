@@ -11,7 +11,7 @@ import json
 import re
 import time
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from django.core.signals import setting_changed
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -29,6 +29,7 @@ from kontract.mvcc import access, versions
 from kontract.mvcc.connections import fetch_all, fetch_quietly, get_alias, get_connection
 from kontract.mvcc.errors import translated
 from kontract.mvcc.reading import remember
+from kontract.mvcc.rules import Rules
 from kontract.mvcc.snapshot import check_writable
 from kontract.mvcc.steps import catalog_id
 from kontract.mvcc.transaction import run_transaction
@@ -36,9 +37,22 @@ from kontract.mvcc.units import collect, find_unit, require_unit, rolled_back
 from kontract.mvcc.writes import Table, Write
 from kontract.perms import Perm
 from kontract.tables.keys import access_options, declared_names, declared_options, find_rules
+from kontract.tables.numbers import cast_row, find_casts, find_number, rename_keys
 
 _NAME = re.compile(r"\w[\w.:-]{0,127}")
 
+
+class Recorder(Protocol):
+    """What else is written, in the same transaction, about a table that is created or dropped."""
+
+    def created(self, connection: BaseDatabaseWrapper, ns: int, name: str) -> None:
+        """Record a new table."""
+
+    def dropped(self, connection: BaseDatabaseWrapper, ns: int, name: str) -> None:
+        """Record that a table is gone."""
+
+
+_recorders: list[Recorder] = []
 _tables: dict[tuple[str, int, str], tuple[Table, float]] = {}  # alias, namespace, name -> table, when it was read
 _namespaces: dict[tuple[str, str], int] = {}
 
@@ -60,6 +74,11 @@ def _forget_permissions(*, setting: str, **kwargs: Any) -> None:
 
 
 setting_changed.connect(_forget_permissions, dispatch_uid="kontract.catalog")
+
+
+def record_with(recorder: Recorder) -> None:
+    """Let ``recorder``, which stands further right, know of each table that is created or dropped."""
+    _recorders[:] = [recorder]
 
 
 def resolve(connection: BaseDatabaseWrapper, ns: int, name: str, *, fresh: bool = False) -> Table:
@@ -85,14 +104,26 @@ def _look_up(connection: BaseDatabaseWrapper, ns: int, name: str) -> Table | Non
 def _as_table(connection: BaseDatabaseWrapper, ns: int, name: str, entry: dict[str, Any]) -> Table:
     kept = {"versioned": entry["versioned"], "retention_days": entry.get("retention_days")}
     options = replace(access_options(name), **kept)
-    rules = find_rules(connection, name)
-    referring = tuple(_ptr(connection, ns, referrer.table) for referrer in rules.referrers) if rules else ()
-    return Table(ns=ns, ptr=entry["ptr"], name=name, options=options, rules=rules, referring=referring)
+    rules = rename_keys(find_rules(connection, name), entry)
+    referring: tuple[int | None, ...] = ()
+    if rules is not None and rules.referrers:
+        rules, referring = _find_referrers(connection, ns, rules)
+    number = find_number(name, entry)
+    return Table(
+        ns=ns, ptr=entry["ptr"], name=name, options=options, rules=rules, referring=referring,
+        schema=number, casts=find_casts(entry, number),
+    )  # fmt: skip
 
 
-def _ptr(connection: BaseDatabaseWrapper, ns: int, name: str) -> int | None:
-    entry = _read_entry(connection, ns, catalog_id(name))
-    return None if entry is None else entry["ptr"]
+def _find_referrers(connection: BaseDatabaseWrapper, ns: int, rules: Rules) -> tuple[Rules, tuple[int | None, ...]]:
+    """Return rules whose referrers read documents as they are now, and the ptrs of their tables."""
+    entries = [_read_entry(connection, ns, catalog_id(referrer.table)) for referrer in rules.referrers]
+    referrers = [
+        referrer._replace(sql=cast_row(referrer.sql, entry, referrer.table))
+        for referrer, entry in zip(rules.referrers, entries, strict=True)
+    ]
+    ptrs = tuple(None if entry is None else entry["ptr"] for entry in entries)
+    return replace(rules, referrers=tuple(referrers)), ptrs
 
 
 def _create_declared(connection: BaseDatabaseWrapper, ns: int, name: str) -> Table:
@@ -146,6 +177,8 @@ def _create(connection: BaseDatabaseWrapper, ns: int, name: str, options: TableO
         ptr = _draw(connection, ns, "ptr", versions.FIRST_PTR)
         entry = {"ptr": ptr, "versioned": options.versioned, "retention_days": options.retention_days}
         _write_entry(connection, ns, catalog_id(name), entry)
+        for recorder in _recorders:
+            recorder.created(connection, ns, name)
         return _as_table(connection, ns, name, entry)
 
     return run_transaction(write, using=connection.alias, label=f"create table {name}")[0]
@@ -175,6 +208,8 @@ def drop(name: str, *, using: str | None = None) -> None:
         for document_id in dict.fromkeys([*collected, *(row[0] for row in rows)]):
             collect(connection, unit, Write(table, document_id, "delete"))
         collect(connection, unit, Write(_catalog(ns), catalog_id(name), "delete"))
+        for recorder in _recorders:
+            recorder.dropped(connection, ns, name)
 
     run_transaction(write, using=connection.alias, label=f"drop table {name}")
     forget(connection.alias)
@@ -192,9 +227,8 @@ def list_tables(connection: BaseDatabaseWrapper, ns: int) -> dict[int, Table]:
     entries = {row[0]: row[1] for row in rows}
     if (unit := find_unit(connection)) is not None:
         entries |= {id_: write.data for id_, write in unit.of_table(_catalog(ns)).items() if id_.startswith("table/")}
-    tables = [
-        _as_table(connection, ns, id_.partition("/")[2], json.loads(data)) for id_, data in entries.items() if data
-    ]
+    found = {id_.partition("/")[2]: json.loads(data) for id_, data in entries.items() if data}
+    tables = [_as_table(connection, ns, name, entry) for name, entry in found.items() if "renamed_to" not in entry]
     return {table.ptr: table for table in tables}
 
 

@@ -25,6 +25,7 @@ class Declaration(NamedTuple):
     make_rules: MakeRules
     conform: Conform
     make_id: Callable[[], str]
+    shape: Callable[[], str]
 
 
 _declared: dict[str, Declaration] = {}
@@ -32,15 +33,21 @@ _rules: dict[tuple[str, str], Rules | None] = {}  # by alias and table
 
 
 def declare(
-    name: str, options: TableOptions, make_rules: MakeRules, conform: Conform, make_id: Callable[[], str]
+    name: str,
+    options: TableOptions,
+    make_rules: MakeRules,
+    conform: Conform,
+    make_id: Callable[[], str],
+    shape: Callable[[], str],
 ) -> None:
     """Declare a logical table, which then is created at its first use.
 
     ``make_rules`` is called once for each connection, when the table is first resolved.  ``conform`` returns the JSON
     text of a document, given its id and text, as the table is to hold it; the last argument says that it is only part
-    of one, to be merged.  ``make_id`` makes the id of a new document.
+    of one, to be merged.  ``make_id`` makes the id of a new document.  ``shape`` returns a text that changes with what
+    documents look like, by which code and catalog agree on the number of their schema.
     """
-    _declared[name] = Declaration(options, make_rules, conform, make_id)
+    _declared[name] = Declaration(options, make_rules, conform, make_id, shape)
     forget_rules()
 
 
@@ -48,6 +55,12 @@ def declared_options(name: str) -> TableOptions | None:
     """Return how a declared table is kept; None where nothing declares it."""
     declaration = _declared.get(name)
     return declaration.options if declaration else None
+
+
+def declared_shape(name: str) -> str | None:
+    """Return what the documents of a declared table look like; None where nothing declares it."""
+    declaration = _declared.get(name)
+    return declaration.shape() if declaration else None
 
 
 def access_options(name: str) -> TableOptions:

@@ -42,9 +42,8 @@ def convert(d: str, key: str, kind: str) -> str:
     )
 
 
-_NUMERIC: Final = (
-    f"CASE WHEN {{text}} ~ {literal(NUMBER.replace('{', '{{').replace('}', '}}'))} THEN {{text}}::numeric "
-)
+_PATTERN: Final = literal(NUMBER).replace("{", "{{").replace("}", "}}")
+_NUMERIC: Final = f"CASE WHEN {{text}} ~ {_PATTERN} THEN {{text}}::numeric "
 _BOOLEAN: Final = "WHEN {value} = 'true' THEN 1 WHEN {value} = 'false' THEN 0 END"
 _CONVERTED: Final = {
     "text": "to_jsonb({text})",
