@@ -15,8 +15,11 @@ class KontractConfig(AppConfig):
         """Register the system checks, let the storage tell ``ctx`` its snapshot, and find the procedures."""
         from kontract import checks  # noqa: F401 - models are loaded now
         from kontract.rpc import loading
+        from kontract.schema.record import Recorder
         from kontract.tables import past  # noqa: F401
+        from kontract.tables.catalog import record_with
         from kontract.tables.receivers import create_after_migrate
 
         post_migrate.connect(create_after_migrate, sender=self, dispatch_uid="kontract.tables")
+        record_with(Recorder())
         loading.discover()

@@ -143,9 +143,16 @@ def write(connection: BaseDatabaseWrapper, ns: int, name: str, record: Record | 
     collect(connection, require_unit(connection), change)
 
 
-def write_first(connection: BaseDatabaseWrapper, ns: int, name: str) -> None:
-    """Record the state of a table that is being created: what code declares it to be."""
-    write(connection, ns, name, Record(state=describe_table(name, connection)))
+class Recorder:
+    """Keeps the records of tables that are created and dropped; see ``kontract.tables.catalog``."""
+
+    def created(self, connection: BaseDatabaseWrapper, ns: int, name: str) -> None:
+        """Record the state of a new table: what code declares it to be."""
+        write(connection, ns, name, Record(state=describe_table(name, connection)))
+
+    def dropped(self, connection: BaseDatabaseWrapper, ns: int, name: str) -> None:
+        """Remove the record of a table."""
+        write(connection, ns, name, None)
 
 
 def _catalog(ns: int) -> Table:

@@ -1,0 +1,49 @@
+"""The key rows of unique constraints that begin, or cease, to be while documents are there."""
+
+from collections.abc import Callable
+from typing import Final
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from kontract.mvcc.connections import fetch_one
+from kontract.mvcc.versions.schema import REMOVE_KEYS, build_keys
+from kontract.schema.state import ConstraintState
+
+_BATCH: Final = 10_000  # documents in one statement
+
+
+def prefix(ptr: int, name: str) -> str:
+    """Return what the ids of a constraint's key rows begin with; see ``versions.claim_keys``."""
+    return f"{ptr}/{name}/"
+
+
+def build(
+    connection: BaseDatabaseWrapper,
+    *,
+    ns: int,
+    ptr: int,
+    constraint: ConstraintState,
+    key: str,
+    data: str,
+    tell: Callable[[int], None],
+) -> None:
+    """Make a constraint's key rows what the documents have, in the open transaction.
+
+    ``key`` is SQL for the key, ``data`` for a document's data; ``tell`` is given how many documents are done.
+    """
+    remove(connection, ns=ns, ptr=ptr, name=constraint.name)
+    statement, after, done = build_keys(data, key), "", 0
+    while True:
+        params = {"ns": ns, "ptr": ptr, "prefix": prefix(ptr, constraint.name), "after": after, "batch": _BATCH}
+        count, last = fetch_one(connection, statement, params)
+        done += count
+        tell(done)
+        if count < _BATCH:
+            return
+        after = last
+
+
+def remove(connection: BaseDatabaseWrapper, *, ns: int, ptr: int, name: str) -> None:
+    """Remove a constraint's key rows, in the open transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(REMOVE_KEYS, {"ns": ns, "prefix": prefix(ptr, name)})
