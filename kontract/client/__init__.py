@@ -4,6 +4,13 @@
 """
 
 from kontract.client.asynchronous import AsyncBaseClient as AsyncBaseClient
+from kontract.client.auth import Auth as Auth
+from kontract.client.auth import SigningClient as SigningClient
+from kontract.client.auth_async import AsyncAuth as AsyncAuth
+from kontract.client.auth_async import AsyncSigningClient as AsyncSigningClient
+from kontract.client.auth_state import AuthOptions as AuthOptions
+from kontract.client.auth_state import MemoryStorage as MemoryStorage
+from kontract.client.auth_state import TokenStorage as TokenStorage
 from kontract.client.downloads import AsyncDownload as AsyncDownload
 from kontract.client.downloads import Download as Download
 from kontract.client.errors import ChannelError as ChannelError
@@ -23,18 +30,25 @@ from kontract.raystream.keys import Pins as Pins
 __all__ = [
     "UNSET",
     "Answer",
+    "AsyncAuth",
     "AsyncBaseClient",
     "AsyncDownload",
+    "AsyncSigningClient",
+    "Auth",
+    "AuthOptions",
     "BaseClient",
     "ChannelError",
     "ClientError",
     "Download",
     "File",
     "KontractProblem",
+    "MemoryStorage",
     "Options",
     "Pins",
     "Procedure",
+    "SigningClient",
     "Structure",
+    "TokenStorage",
     "TruncatedStream",
     "UnexpectedResponse",
 ]

@@ -59,8 +59,8 @@ class Connection:
     def _sign(self, cookies: httpx.Cookies) -> Mapping[str, str]:
         """Return the headers that say who calls, and that it is no page of another site."""
         headers = {}
-        if self._token is not None:
-            headers["Authorization"] = f"Bearer {self._token() if callable(self._token) else self._token}"
+        if bearer := self._token() if callable(self._token) else self._token:
+            headers["Authorization"] = f"Bearer {bearer}"
         if (token := next((c.value for c in cookies.jar if c.name == CSRF_COOKIE), None)) is not None:
             headers |= {CSRF_HEADER: token, "Referer": str(self._base)}
         return headers

@@ -19,7 +19,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Procedure(Generic[T]):
-    """One procedure.  ``arguments`` and ``result`` are types, ``errors`` the declared ones by their codes."""
+    """One procedure.  ``arguments`` and ``result`` are types, ``errors`` the declared ones by their codes.
+
+    ``is_repeatable``: it writes, and nothing happens twice when it is called twice.
+    """
 
     name: str
     result: Any = Any
@@ -28,6 +31,7 @@ class Procedure(Generic[T]):
     errors: Mapping[str, type[KontractProblem]] = field(default_factory=dict)
     is_read_only: bool = False
     is_stream: bool = False
+    is_repeatable: bool = False
 
     @cached_property
     def _arguments(self) -> TypeAdapter[dict[str, Any]]:
@@ -87,7 +91,13 @@ class Request:
     @property
     def is_repeatable(self) -> bool:
         """Whether nothing happens twice when it is sent twice."""
-        return self.procedure.is_read_only or self.options.dry_run or "Idempotency-Key" in self.headers
+        is_harmless = self.procedure.is_read_only or self.procedure.is_repeatable
+        return is_harmless or self.options.dry_run or "Idempotency-Key" in self.headers
+
+    @property
+    def can_be_resent(self) -> bool:
+        """Whether its files are still there to be sent again."""
+        return all(file.is_repeatable for many in self.files.values() for file in many)
 
     def build(self, base: httpx.URL) -> dict[str, Any]:
         """Return what httpx needs to build the request."""
@@ -105,7 +115,7 @@ class Request:
     def wait_after(self, error: KontractProblem | httpx.TransportError, attempt: int) -> float:
         """Return the seconds to wait before the next attempt; raise the error where there may be none."""
         wait = None
-        if attempt < self.options.retries and all(file.is_repeatable for many in self.files.values() for file in many):
+        if attempt < self.options.retries and self.can_be_resent:
             if isinstance(error, KontractProblem):
                 wait = wait_after_problem(error, is_repeatable=self.is_repeatable)
             else:

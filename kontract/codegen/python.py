@@ -1,13 +1,15 @@
 """The Python client: one typed module, on ``kontract.client``."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from kontract.codegen.auth import find_auth, list_others
 from kontract.codegen.channel import ChannelEntry
 from kontract.codegen.manifest import Manifest, ProcedureEntry
+from kontract.codegen.python_auth import write_auth
 from kontract.codegen.python_classes import write_definitions, write_error
 from kontract.codegen.python_names import BUILTINS, name_all, write_doc, write_value
-from kontract.codegen.python_types import API, Types
+from kontract.codegen.python_types import Types
 from kontract.exceptions import ConfigurationError
 
 _HEADER = '''"""Typed clients of the API.
@@ -31,12 +33,11 @@ def render(manifest: Manifest) -> str:
     blocks = [
         *write_definitions(manifest, types),
         *(write_error(error, types) for error in manifest.errors),
-        "\n".join(_write_descriptor(entry, types) for entry in manifest.procedures),
-        _write_client("Client", manifest, types),
-        _write_client("AsyncClient", manifest, types),
+        "\n".join(_write_descriptor(entry, manifest, types) for entry in manifest.procedures),
+        *(text for is_async in (False, True) for text in _write_clients(manifest, types, is_async=is_async)),
     ]
     body = "\n\n".join(block for block in blocks if block)
-    names = sorted({*types.names.values(), *types.errors.values(), *API})
+    names = sorted({*types.names.values(), *types.errors.values(), *types.api})
     everything = "".join(f"    {write_value(name)},\n" for name in names)
     return f"{_HEADER}{_import_used(body)}\n\n__all__ = [\n{everything}]\n\n\n{body}"
 
@@ -51,7 +52,7 @@ def _alias(module: str) -> str:
     return f"_{module.split('.')[0]}"
 
 
-def _write_descriptor(entry: ProcedureEntry, types: Types) -> str:
+def _write_descriptor(entry: ProcedureEntry, manifest: Manifest, types: Types) -> str:
     """Return the constant that tells how a procedure is called."""
     result = types.write(entry.result)
     arguments = {key: types.write(schema) for key, schema in entry.arguments["properties"].items()}
@@ -63,6 +64,7 @@ def _write_descriptor(entry: ProcedureEntry, types: Types) -> str:
         _write_table("errors", {error.code: types.errors[error.key] for error in entry.errors}),
         "    is_read_only=True,\n" if entry.is_read_only else "",
         "    is_stream=True,\n" if entry.is_stream else "",
+        "    is_repeatable=True,\n" if entry is find_auth(manifest).get("refresh") else "",
     ]
     return f"{_constant(entry)}: _kontract.Procedure[{result}] = _kontract.Procedure(\n{''.join(parts)})\n"
 
@@ -76,13 +78,35 @@ def _write_table(name: str, values: Mapping[str, str]) -> str:
     return f"    {name}={{\n{lines}    }},\n" if lines else ""
 
 
-def _write_client(name: str, manifest: Manifest, types: Types) -> str:
-    is_async = name == "AsyncClient"
-    methods = name_all((entry.name for entry in manifest.procedures), _METHODS | set(types.names.values()))
+def _write_clients(manifest: Manifest, types: Types, *, is_async: bool) -> list[str]:
+    """Return a client, after what signs it in."""
+
+    def write_method(entry: ProcedureEntry, name: str, result: str, call: Callable[[str, str], str]) -> str:
+        return _write_method(entry, name, types, result, call, is_async=is_async)
+
+    prefix = "Async" if is_async else ""
+    auth = write_auth(f"{prefix}Auth", manifest, types, write_method)
+    return [auth, _write_client(f"{prefix}Client", manifest, types, is_async=is_async)]
+
+
+def _write_client(name: str, manifest: Manifest, types: Types, *, is_async: bool) -> str:
+    entries, prefix, signs = list_others(manifest), "Async" if is_async else "", bool(find_auth(manifest))
+    methods = name_all(
+        (entry.name for entry in entries), _METHODS | ({"auth"} if signs else set()) | set(types.names.values())
+    )
     doc = write_doc(f"The API's procedures, {'awaited' if is_async else 'waited for'}.", "    ")
-    base = "_kontract.AsyncBaseClient" if is_async else "_kontract.BaseClient"
-    parts = [_write_method(entry, methods[entry.name], types, is_async=is_async) for entry in manifest.procedures]
-    return f"class {name}({base}):\n" + "\n".join([doc, *_write_pins(manifest.channel), *parts])
+    parts = [_write_calling_method(entry, methods[entry.name], types, is_async=is_async) for entry in entries]
+    head = [doc, *_write_pins(manifest.channel), *([_write_auth_property(f"{prefix}Auth")] if signs else [])]
+    return f"class {name}(_kontract.{prefix}{'SigningClient' if signs else 'BaseClient'}):\n" + "\n".join(
+        [*head, *parts]
+    )
+
+
+def _write_auth_property(auth: str) -> str:
+    return (
+        f"    _auth = {auth}\n\n    @property\n    def auth(self) -> {auth}:\n"
+        f'        """What signs the calls in."""\n        return {auth}(self)\n'
+    )
 
 
 def _write_pins(channel: ChannelEntry | None) -> list[str]:
@@ -99,19 +123,33 @@ def _write_pins(channel: ChannelEntry | None) -> list[str]:
     ]
 
 
-def _write_method(entry: ProcedureEntry, name: str, types: Types, *, is_async: bool) -> str:
+def _write_calling_method(entry: ProcedureEntry, name: str, types: Types, *, is_async: bool) -> str:
+    result, how = _describe_result(entry, types.write(entry.result), is_async=is_async)
+    return _write_method(
+        entry, name, types, result, lambda constant, given: f"self.{how}({constant}, {given})", is_async=is_async
+    )
+
+
+def _write_method(
+    entry: ProcedureEntry,
+    name: str,
+    types: Types,
+    result: str,
+    call: Callable[[str, str], str],
+    *,
+    is_async: bool,
+) -> str:
     annotations = _annotate(entry, types)
     names = name_all(annotations, {"self"}, private=True)
     positional = [f"{names[key]}: {annotations[key]}" for key in annotations if key in entry.positional]
     named = [f"{names[key]}: {annotations[key]}" for key in annotations if key not in entry.positional]
     parameters = _wrap(["self", *positional, *(["*", *named] if named else [])])
     given = ", ".join(f"{write_value(key)}: {names[key]}" for key in annotations)
-    result, how = _describe_result(entry, types.write(entry.result), is_async=is_async)
     is_awaited = is_async and not entry.is_stream
     return (
         f"    {'async ' if is_awaited else ''}def {name}({parameters}) -> {result}:\n"
         f"{write_doc(_describe(entry, types), '        ')}"
-        f"        return {'await ' if is_awaited else ''}self.{how}({_constant(entry)}, {{{given}}})\n"
+        f"        return {'await ' if is_awaited else ''}{call(_constant(entry), f'{{{given}}}')}\n"
     )
 
 

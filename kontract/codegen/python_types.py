@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from kontract.codegen.auth import find_auth
 from kontract.codegen.manifest import ErrorEntry, Manifest
 from kontract.codegen.python_names import name_all, write_value
 from kontract.codegen.schemas import PREFIX, Schema
@@ -36,10 +37,13 @@ _WITHOUT_TYPE = frozenset(
     ]
 )
 API = frozenset({"AsyncClient", "Client"})
+_AUTH_API = frozenset({"AsyncAuth", "Auth"})
 
 
 class Types:
     """Writes annotations; ``names`` are the classes of the definitions, ``errors`` those of declared errors.
+
+    ``api`` has the names of the clients' own classes.
 
     A type that is sent with fewer fields than it comes with is one class for both.
     """
@@ -48,9 +52,10 @@ class Types:
         self.definitions = manifest.definitions
         self.alike = find_alike(manifest)
         own = [name for name in manifest.definitions if name not in self.alike]
-        own_names = name_all(own, API | set(dir(builtins)))
+        self.api = API | _AUTH_API if find_auth(manifest) else API
+        own_names = name_all(own, self.api | set(dir(builtins)))
         self.names = {name: own_names[self.alike.get(name, name)] for name in manifest.definitions}
-        self.errors = _name_errors(manifest.errors, {*self.names.values(), *API})
+        self.errors = _name_errors(manifest.errors, {*self.names.values(), *self.api})
 
     def write(self, schema: Schema) -> str:
         """Return the annotation for a schema."""
