@@ -67,7 +67,7 @@ def diff(before: State, after: State, *, empty: Collection[str] = ()) -> Differe
     for name in sorted(before.keys() & after.keys()):
         found = diff_table(before[name], after[name])
         if found.refusals and name in empty:
-            operations.append(AddTable(table=name, state=after[name]))
+            operations.append(AddTable(table=name, state=after[name], before=before[name]))
             continue
         operations.extend(found.operations)
         refusals.extend(found.refusals)
@@ -100,8 +100,18 @@ def diff_table(before: TableState, after: TableState) -> Difference:
         _diff_field(before.name, before.fields[name], after.fields[name], operations, refusals)
     operations += _added(before, after)
     if (before.perm, before.owner_scoped) != (after.perm, after.owner_scoped):
-        operations.append(SetPermissions(table=before.name, perm=after.perm, owner_scoped=after.owner_scoped))
+        operations.append(_set_permissions(before, after))
     return Difference(operations=tuple(operations), refusals=tuple(refusals))
+
+
+def _set_permissions(before: TableState, after: TableState) -> Operation:
+    return SetPermissions(
+        table=before.name,
+        perm=after.perm,
+        owner_scoped=after.owner_scoped,
+        old_perm=before.perm,
+        old_owner_scoped=before.owner_scoped,
+    )
 
 
 def _diff_field(

@@ -7,7 +7,7 @@ An operation is a frozen value that the catalog keeps as JSON.  ``apply`` says w
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self, get_args
 
 from kontract.exceptions import SchemaError
 from kontract.schema.state import ConstraintState, FieldState, IndexState, State, TableState
@@ -64,17 +64,18 @@ class Operation:
     @classmethod
     def from_members(cls, members: Mapping[str, Any]) -> Self:
         """Return the operation of this class whose members these JSON values are."""
-        return cls(**{name: _STATES[name].from_json(v) if name in _STATES and v else v for name, v in members.items()})
+        kinds = {member.name: _state_kind(member.type) for member in fields(cls)}
+        return cls(**{name: _read(kinds.get(name), value) for name, value in members.items()})
 
 
-_STATES: Final[dict[str, Any]] = {
-    "field": FieldState,
-    "before": FieldState,
-    "after": FieldState,
-    "state": TableState,
-    "index": IndexState,
-    "constraint": ConstraintState,
-}
+def _state_kind(annotation: Any) -> Any:
+    """Return the class of states in an annotation; None where it is of plain values."""
+    kinds = get_args(annotation) or (annotation,)
+    return next((kind for kind in kinds if hasattr(kind, "from_json")), None)
+
+
+def _read(kind: Any, value: Any) -> Any:
+    return value if kind is None or value is None else kind.from_json(value)
 
 
 def _plain(value: Any) -> Any:
@@ -105,9 +106,10 @@ def _find(state: State, name: str) -> TableState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddTable(Operation):
-    """A new table, or one without documents that becomes another."""
+    """A new table, or one that is declared anew: ``before`` is what it was."""
 
     state: TableState
+    before: TableState | None = None
 
     def apply(self, state: State) -> State:
         """See Operation.apply()."""
@@ -115,18 +117,20 @@ class AddTable(Operation):
 
     def reverse(self, before: State) -> Operation:
         """See Operation.reverse()."""
-        if self.table in before:
-            return AddTable(table=self.table, state=before[self.table])
-        return ForgetTable(table=self.table)
+        if self.before is None:
+            return ForgetTable(table=self.table, state=self.state)
+        return AddTable(table=self.table, state=self.before, before=self.state)
 
     def describe(self) -> str:
         """See Operation.describe()."""
-        return f"add the table {self.table}"
+        return f"{'add the table' if self.before is None else 'declare anew the table'} {self.table}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForgetTable(Operation):
     """The way back from a new table, as long as it is empty."""
+
+    state: TableState
 
     def apply(self, state: State) -> State:
         """See Operation.apply()."""
@@ -134,7 +138,7 @@ class ForgetTable(Operation):
 
     def reverse(self, before: State) -> Operation:
         """See Operation.reverse()."""
-        return AddTable(table=self.table, state=before[self.table])
+        return AddTable(table=self.table, state=self.state)
 
     def describe(self) -> str:
         """See Operation.describe()."""
@@ -167,6 +171,8 @@ class SetPermissions(Operation):
 
     perm: str
     owner_scoped: bool
+    old_perm: str
+    old_owner_scoped: bool
 
     def apply(self, state: State) -> State:
         """See Operation.apply()."""
@@ -175,8 +181,13 @@ class SetPermissions(Operation):
 
     def reverse(self, before: State) -> Operation:
         """See Operation.reverse()."""
-        table = _find(before, self.table)
-        return SetPermissions(table=self.table, perm=table.perm, owner_scoped=table.owner_scoped)
+        return SetPermissions(
+            table=self.table,
+            perm=self.old_perm,
+            owner_scoped=self.old_owner_scoped,
+            old_perm=self.perm,
+            old_owner_scoped=self.owner_scoped,
+        )
 
     def describe(self) -> str:
         """See Operation.describe()."""
