@@ -83,7 +83,7 @@ class Auth(Generic[P]):
         if (token := self._state.find_good(used)) is not None:
             return token
         with self._client._turn:
-            if (token := self._resume(used)) is not None or self._state.options.anonymous == "manual":
+            if (token := self._resume(used)) is not None or not self._state.makes_visitors:
                 return token
             return self._keep(self._call_openly(self._anonymous, {}))
 
@@ -98,7 +98,7 @@ class Auth(Generic[P]):
         """Return a good access token without making a principal; in the caller's turn."""
         if (token := self._state.find_good(used)) is not None:
             return token
-        if (kept := self._state.options.storage.load()) is None:
+        if (kept := self._state.storage.load()) is None:
             return None
         return self._renew(kept)
 
@@ -157,9 +157,9 @@ class Auth(Generic[P]):
         return other
 
     def _keep(self, tokens: Any) -> str:
-        self._state.options.storage.save(tokens.refresh_token)
+        self._state.storage.save(tokens.refresh_token)
         return self._state.sign(tokens)
 
     def _end(self) -> bool:
-        self._state.options.storage.clear()
+        self._state.storage.clear()
         return self._state.forget()

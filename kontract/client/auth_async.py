@@ -89,7 +89,7 @@ class AsyncAuth(Generic[P]):
         if (token := self._state.find_good(used)) is not None:
             return token
         async with self._client._turn:
-            if (token := await self._resume(used)) is not None or self._state.options.anonymous == "manual":
+            if (token := await self._resume(used)) is not None or not self._state.makes_visitors:
                 return token
             return await self._keep(await self._call_openly(self._anonymous, {}))
 
@@ -104,7 +104,7 @@ class AsyncAuth(Generic[P]):
         """Return a good access token without making a principal; in the caller's turn."""
         if (token := self._state.find_good(used)) is not None:
             return token
-        if (kept := await asyncio.to_thread(self._state.options.storage.load)) is None:
+        if (kept := await asyncio.to_thread(self._state.storage.load)) is None:
             return None
         # To its end, also where the caller is cancelled: a refresh token that was sent is good for a minute at most.
         task = asyncio.create_task(self._renew(kept))
@@ -167,9 +167,9 @@ class AsyncAuth(Generic[P]):
         return other
 
     async def _keep(self, tokens: Any) -> str:
-        await asyncio.to_thread(self._state.options.storage.save, tokens.refresh_token)
+        await asyncio.to_thread(self._state.storage.save, tokens.refresh_token)
         return self._state.sign(tokens)
 
     async def _end(self) -> bool:
-        await asyncio.to_thread(self._state.options.storage.clear)
+        await asyncio.to_thread(self._state.storage.clear)
         return self._state.forget()

@@ -1,7 +1,7 @@
 """What a client knows of who calls, and where it keeps what it needs to go on knowing."""
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, Protocol
 
 from kontract.client.errors import KontractProblem
@@ -51,11 +51,11 @@ class AuthOptions:
     """How calls are signed in.
 
     ``anonymous``: with "auto", nobody's first call makes an anonymous principal; with "manual", ``auth.anonymous()``
-    does.  ``storage`` keeps the refresh token.
+    does.  ``storage`` keeps the refresh token; by default each client has it in memory.
     """
 
     anonymous: Literal["auto", "manual"] = "manual"
-    storage: TokenStorage = field(default_factory=MemoryStorage)
+    storage: TokenStorage | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,8 @@ class State:
     """Who calls with a client and its copies."""
 
     def __init__(self, options: AuthOptions) -> None:
-        self.options = options
+        self.makes_visitors = options.anonymous == "auto"
+        self.storage = options.storage or MemoryStorage()
         self._signed: Signed | None = None
 
     @property
