@@ -44,7 +44,7 @@ def find_demands(
 ) -> Iterator[Demand]:
     """Yield what operations demand of documents; ``data`` is SQL for those of each table after the operations."""
     for operation in operations:
-        shown = data.get(operation.table, "data")
+        shown = data[operation.table]
         if isinstance(operation, AddConstraint):
             yield from _of_constraint(connection, operation.table, operation.constraint, shown)
         elif isinstance(operation, AlterField):

@@ -14,12 +14,14 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from kontract.mvcc import versions
 from kontract.mvcc.connections import fetch_all
 from kontract.mvcc.reading import remember
+from kontract.mvcc.steps import catalog_id
 from kontract.mvcc.units import collect, find_unit, require_unit
 from kontract.mvcc.versions.schema import SCHEMA_ENTRIES
 from kontract.mvcc.writes import Table, Write
 from kontract.schema.declared import describe_table
 from kontract.schema.operations import Operation, from_json
-from kontract.schema.state import TableState, digest
+from kontract.schema.state import State, TableState, digest
+from kontract.tables.ids import uuid7
 
 PREFIX: Final = "schema/"
 
@@ -28,29 +30,29 @@ PREFIX: Final = "schema/"
 class Step:
     """Changes that were made together.
 
-    ``schema`` is the table's number after them, ``by`` the migration file that they come from ("" for automatic ones),
-    and ``undoes`` the number of the step that they take back.
+    ``schema`` is the table's number after them, ``run`` what the steps of all tables share that were made together, in
+    the order of time, ``by`` the migration file that they come from ("" for automatic ones), and ``undoes`` the run
+    that they take back.
     """
 
     schema: int
     operations: tuple[Operation, ...]
+    run: str = ""
     by: str = ""
-    undoes: int | None = None
+    undoes: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the step as a JSON object."""
-        members: dict[str, Any] = {"schema": self.schema, "ops": [operation.to_json() for operation in self.operations]}
-        if self.by:
-            members["by"] = self.by
-        return members if self.undoes is None else members | {"undoes": self.undoes}
+        members = {"schema": self.schema, "run": self.run, "by": self.by, "undoes": self.undoes}
+        operations = [operation.to_json() for operation in self.operations]
+        return {name: value for name, value in members.items() if value} | {"ops": operations}
 
     @classmethod
     def from_json(cls, members: Mapping[str, Any]) -> "Step":
         """See to_json()."""
         operations = tuple(map(from_json, members["ops"]))
-        return cls(
-            schema=members["schema"], operations=operations, by=members.get("by", ""), undoes=members.get("undoes")
-        )
+        others = {name: value for name, value in members.items() if name != "ops"}
+        return cls(operations=operations, **others)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,29 +68,30 @@ class Record:
         """The number that documents are written with."""
         return self.state.schema
 
-    def advance(
-        self, operations: Sequence[Operation], *, by: str = "", undoes: int | None = None, name: str | None = None
-    ) -> "Record":
-        """Return the record after further operations on this table, with the next number.
-
-        ``name`` is what the table is called after them, if not as before.
-        """
-        state: Mapping[str, TableState] = {self.state.name: self.state}
+    def advance(self, operations: Sequence[Operation], *, run: str, by: str = "", undoes: str = "") -> "Record":
+        """Return the record after further operations on this table, with the next number."""
+        state: State = {self.state.name: self.state}
         for operation in operations:
             state = operation.apply(state)
+        return self.become(state[self.state.name], operations, run=run, by=by, undoes=undoes)
+
+    def become(
+        self, state: TableState, operations: Sequence[Operation], *, run: str, by: str = "", undoes: str = ""
+    ) -> "Record":
+        """Return the record with a further step, operations that have led to ``state``."""
         number = self.schema + 1
-        step = Step(schema=number, operations=tuple(operations), by=by, undoes=undoes)
-        return replace(
-            self,
-            state=state[name or self.state.name].numbered(number),
-            steps=(*self.steps, step),
-            past=tuple(dict.fromkeys([*self.past, digest(self.state)])),
-        )
+        step = Step(schema=number, operations=tuple(operations), run=run, by=by, undoes=undoes)
+        past = tuple(dict.fromkeys([*self.past, digest(self.state)]))
+        return replace(self, state=state.numbered(number), steps=(*self.steps, step), past=past)
+
+    def remembering(self, digests: Iterable[str]) -> "Record":
+        """Return the record with further digests of former states, such as those of the lock file."""
+        return replace(self, past=tuple(dict.fromkeys([*digests, *self.past])))
 
     def to_text(self) -> str:
         """Return the record as JSON text."""
         members: dict[str, Any] = {"schema": self.schema, "state": self.state.to_json()}
-        if self.steps:
+        if self.steps or self.past:
             members |= {"steps": [step.to_json() for step in self.steps], "past": list(self.past)}
         return json.dumps(members, ensure_ascii=False)
 
@@ -136,11 +139,57 @@ def read(connection: BaseDatabaseWrapper, ns: int, name: str) -> Record | None:
     return read_all(connection, ns).get(name)
 
 
+def recorded_state(connection: BaseDatabaseWrapper, ns: int) -> State:
+    """Return the recorded state of a namespace."""
+    return {name: record.state for name, record in read_all(connection, ns).items()}
+
+
+def new_run() -> str:
+    """Return what the steps of one run share: a UUIDv7, so that runs are in the order of time."""
+    return str(uuid7())
+
+
+def record(
+    connection: BaseDatabaseWrapper,
+    ns: int,
+    before: State,
+    after: State,
+    operations: Sequence[Operation],
+    by: str,
+    *,
+    undoes: str = "",
+) -> str:
+    """Collect the records of tables that operations have brought from ``before`` to ``after``; return the run.
+
+    A table that is called otherwise takes its record along.
+    """
+    run, records = new_run(), read_all(connection, ns)
+    gone = before.keys() - after.keys()
+    renamed = {getattr(operation, "new", ""): operation.table for operation in operations if operation.table in gone}
+    for name, state in after.items():
+        source = name if name in before else renamed.get(name, name)
+        if before.get(source) == state:
+            continue
+        found = records.get(source)
+        its = [operation for operation in operations if operation.table in (source, name)]
+        entry = Record(state=state) if found is None else found.become(state, its, run=run, by=by, undoes=undoes)
+        write(connection, ns, name, entry)
+    for name in gone:
+        write(connection, ns, name, None)
+    return run
+
+
 def write(connection: BaseDatabaseWrapper, ns: int, name: str, record: Record | None) -> None:
     """Collect a table's new record, or that it has none any more, for the open transaction."""
     text = None if record is None else record.to_text()
     change = Write(_catalog(ns), PREFIX + name, "delete" if text is None else "set", text)
     collect(connection, require_unit(connection), change)
+
+
+def remove_table(connection: BaseDatabaseWrapper, ns: int, name: str) -> None:
+    """Remove an empty table from the catalog, for the open transaction."""
+    collect(connection, require_unit(connection), Write(_catalog(ns), catalog_id(name), "delete"))
+    write(connection, ns, name, None)
 
 
 class Recorder:

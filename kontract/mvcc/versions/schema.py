@@ -1,6 +1,6 @@
 """SQL of schema changes: the records of tables, documents that break a new rule, and the key rows of a new one.
 
-``{data}`` is SQL for a document's data as it is read after the change, over a row of ``storage``.
+``{data}`` is SQL for a document's data as it is read after the change, over a row ``s`` of ``storage``.
 """
 
 from typing import Final
@@ -12,7 +12,7 @@ SELECT ns, id, data::text, _txid FROM storage
 WHERE ns = ANY(%(namespaces)s) AND ptr = {CATALOG} AND _deleted_txid IS NULL AND id LIKE 'schema/%%' ORDER BY ns, id
 """
 TABLE_ENTRIES: Final = f"""
-SELECT ns, substr(id, 7), (data ->> 'ptr')::int FROM storage
+SELECT ns, substr(id, 7), (data ->> 'ptr')::int, data::text FROM storage
 WHERE ns = ANY(%(namespaces)s) AND ptr = {CATALOG} AND _deleted_txid IS NULL AND id LIKE 'table/%%' ORDER BY ns, id
 """
 IS_EMPTY: Final = """
@@ -22,7 +22,7 @@ SELECT NOT EXISTS (SELECT FROM storage WHERE ns = %(ns)s AND ptr = %(ptr)s)
 COUNT_LIVE: Final = "SELECT count(*) FROM storage WHERE ns = %(ns)s AND ptr = %(ptr)s AND _deleted_txid IS NULL"
 
 _ROWS = """(
-  SELECT id, {data} AS data FROM storage WHERE ns = %(ns)s AND ptr = %(ptr)s AND _deleted_txid IS NULL{more} OFFSET 0
+  SELECT id, {data} AS data FROM storage s WHERE ns = %(ns)s AND ptr = %(ptr)s AND _deleted_txid IS NULL{more} OFFSET 0
 ) d"""
 
 
@@ -77,3 +77,11 @@ WHERE d.key IS NOT NULL AND NOT EXISTS (
   SELECT FROM storage k WHERE k.ns = %(ns)s AND k.ptr = {KEYS} AND k._deleted_txid IS NULL
     AND k.id = %(prefix)s || {HASHED.format(key="d.key")} AND k.data ->> 'id' = d.id
 ) ORDER BY d.id LIMIT %(limit)s"""
+
+
+# One text for each namespace, the same where all tables have the same names and records.
+FINGERPRINTS: Final = f"""
+SELECT ns, md5(string_agg(id || CASE WHEN id LIKE 'schema/%%' THEN data::text ELSE '' END, '|' ORDER BY id))
+FROM storage WHERE ns = ANY(%(namespaces)s) AND ptr = {CATALOG} AND _deleted_txid IS NULL
+  AND (id LIKE 'schema/%%' OR id LIKE 'table/%%') GROUP BY ns
+"""

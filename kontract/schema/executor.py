@@ -1,0 +1,216 @@
+"""Doing what a plan says: one transaction for each namespace, in which documents are asked before anything is written.
+
+Several processes may do so at once: each looks at the records again in its transaction, and whoever commits second
+runs again and finds nothing left to do.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from kontract.exceptions import ConflictError, SchemaDataError, SchemaError
+from kontract.mvcc.connections import fetch_all, fetch_one
+from kontract.mvcc.transaction import run_transaction
+from kontract.mvcc.versions.schema import COUNT_LIVE, IS_EMPTY, TABLE_ENTRIES
+from kontract.schema import unique
+from kontract.schema.demands import Offence, ask, find_demands, find_key
+from kontract.schema.operations import (
+    AddConstraint,
+    AddField,
+    AddTable,
+    ForgetTable,
+    Operation,
+    RemoveConstraint,
+)
+from kontract.schema.planning import Plan
+from kontract.schema.progress import Progress
+from kontract.schema.record import Record, new_run, read_texts, remove_table, write
+from kontract.schema.state import State, TableState
+from kontract.tables.catalog import forget
+from kontract.tables.numbers import find_casts
+
+Tell = Callable[[str], None]
+
+LABEL: Final = "kontract_migrate"
+
+
+class Place(NamedTuple):
+    """A namespace that is being changed: its number, and the ptrs and catalog entries of its tables."""
+
+    ns: int
+    ptrs: Mapping[str, int]
+    entries: Mapping[str, Mapping[str, Any]]
+
+    def live_data(self, table: str) -> str:
+        """Return SQL for a live document of a table as the newest code reads it, over a row ``s`` of ``storage``.
+
+        Raises ``SchemaError`` where that is known to a migration file only.
+        """
+        entry = dict(self.entries[table])
+        casts = find_casts(entry, entry.get("schema", 1))
+        if casts is not None and casts.by_code(live=True):
+            raise SchemaError(
+                f"Documents of {table!r} are still as before a migration file, so that they cannot be checked. Run "
+                "kontract_migrate finish first."
+            )
+        return (casts.sql("s", live=True) if casts is not None else None) or "s.data"
+
+
+class Changed(ConflictError):
+    """The records are not those any more that the plan was made of."""
+
+
+def apply(
+    connection: BaseDatabaseWrapper, plan: Plan, ns: int, *, tell: Tell, past: Mapping[str, tuple[str, ...]]
+) -> None:
+    """Do in the namespace ``ns`` what its plan says; ``tell`` is given lines about long work.
+
+    ``past`` has digests of former states that only the lock file knows.  Raises ``SchemaDataError`` where documents do
+    not keep what is demanded of them, and ``Changed`` where another process has changed the records since.
+    """
+    touched = {operation.table for operation in plan.operations}
+
+    def work() -> None:
+        texts = read_texts(connection, [ns])[ns]
+        if any(texts.get(name) != plan.texts.get(name) for name in touched | set(plan.adopted)):
+            raise Changed("Another process changes the schema. Run kontract_migrate again.")
+        records = {name: Record.from_text(texts[name]) for name in touched if name in texts}
+        records |= {name: Record(state=state) for name, state in plan.adopted.items()}
+        for name in plan.adopted.keys() - touched:
+            write(connection, ns, name, records[name])
+        _change(connection, ns, records, plan.operations, tell=tell, past=past)
+
+    run_transaction(work, using=connection.alias, label=LABEL)
+    forget(connection.alias)
+
+
+def take_back(connection: BaseDatabaseWrapper, ns: int, run: str, *, tell: Tell) -> list[str]:
+    """Take back the automatic changes of a run, as a further step; return what was done.
+
+    Raises ``SchemaDataError`` where documents have become what they could not be before.
+    """
+
+    def work() -> list[str]:
+        records = {name: Record.from_text(text) for name, text in read_texts(connection, [ns])[ns].items()}
+        operations = [
+            operation.reverse({})
+            for record in records.values()
+            for step in record.steps
+            if step.run == run
+            for operation in reversed(step.operations)
+        ]
+        _change(connection, ns, records, operations, tell=tell, undoes=run)
+        return [operation.describe() for operation in operations]
+
+    done = run_transaction(work, using=connection.alias, label=f"{LABEL} down")[0]
+    forget(connection.alias)
+    return done
+
+
+def fake(connection: BaseDatabaseWrapper, ns: int, wanted: State) -> None:
+    """Record the state ``wanted`` of the tables that exist, whatever documents look like."""
+
+    def work() -> None:
+        run = new_run()
+        records = {name: Record.from_text(text) for name, text in read_texts(connection, [ns])[ns].items()}
+        for name in _find_place(connection, ns).ptrs.keys() & wanted.keys():
+            known = records.get(name)
+            if known is None:
+                write(connection, ns, name, Record(state=wanted[name]))
+            elif known.state != wanted[name].numbered(known.schema):
+                operation = AddTable(table=name, state=wanted[name], before=known.state)
+                write(connection, ns, name, known.advance([operation], run=run))
+
+    run_transaction(work, using=connection.alias, label=f"{LABEL} --fake")
+
+
+def _change(
+    connection: BaseDatabaseWrapper,
+    ns: int,
+    records: Mapping[str, Record],
+    operations: Sequence[Operation],
+    *,
+    tell: Tell,
+    past: Mapping[str, tuple[str, ...]] | None = None,
+    undoes: str = "",
+) -> None:
+    """Do operations on tables with these records, in the open transaction."""
+    if not operations:
+        return
+    place, run = _find_place(connection, ns), new_run()
+    data = _read_as(place, operations)
+    _check(connection, place, operations, data, tell)
+    for operation in operations:
+        _settle(connection, place, operation, data, tell)
+    for name in dict.fromkeys(operation.table for operation in operations):
+        its = [operation for operation in operations if operation.table == name]
+        if isinstance(its[-1], ForgetTable):
+            remove_table(connection, ns, name)
+            continue
+        before = records[name]
+        after = before.advance(its, run=run, undoes=undoes).remembering((past or {}).get(name, ()))
+        write(connection, ns, name, after)
+
+
+def _find_place(connection: BaseDatabaseWrapper, ns: int) -> Place:
+    rows = fetch_all(connection, TABLE_ENTRIES, {"namespaces": [ns]})
+    entries = {name: json.loads(data) for _, name, _, data in rows}
+    return Place(ns, {name: ptr for _, name, ptr, _ in rows}, entries)
+
+
+def _read_as(place: Place, operations: Iterable[Operation]) -> dict[str, str]:
+    """Return SQL for the documents of each table as they are read after the operations."""
+    data: dict[str, str] = {}
+    for operation in operations:
+        if operation.table not in data:
+            data[operation.table] = place.live_data(operation.table)
+        if isinstance(operation, AddField) and operation.fill is not None:
+            data[operation.table] = operation.upcast_sql(data[operation.table])
+    return data
+
+
+def _check(
+    connection: BaseDatabaseWrapper, place: Place, operations: Sequence[Operation], data: dict[str, str], tell: Tell
+) -> None:
+    """Raise ``SchemaDataError`` with all that documents do not keep."""
+    offences: list[Offence] = []
+    for demand in find_demands(connection, operations, data):
+        tell(f"Checking {demand.table}: {demand.what}.")
+        if (offence := ask(connection, demand, place.ns, place.ptrs[demand.table])) is not None:
+            offences.append(offence)
+    if offences:
+        listed = "\n".join(f"- {offence}" for offence in offences)
+        raise SchemaDataError(f"Documents do not fit what models demand now. Change them first:\n{listed}")
+    for operation in operations:
+        if isinstance(operation, ForgetTable) and not _is_empty(connection, place, operation.table):
+            raise SchemaError(
+                f"The table {operation.table!r} has documents, or has had some, so that it is not removed. Delete it "
+                f"with kontract.tables.drop({operation.table!r})."
+            )
+
+
+def _is_empty(connection: BaseDatabaseWrapper, place: Place, name: str) -> bool:
+    return bool(fetch_one(connection, IS_EMPTY, {"ns": place.ns, "ptr": place.ptrs[name]})[0])
+
+
+def _settle(
+    connection: BaseDatabaseWrapper, place: Place, operation: Operation, data: dict[str, str], tell: Tell
+) -> None:
+    """Make or remove the key rows of a unique constraint."""
+    if not isinstance(operation, (AddConstraint, RemoveConstraint)) or operation.constraint.kind != "unique":
+        return
+    table, constraint, ptr = operation.table, operation.constraint, place.ptrs[operation.table]
+    if isinstance(operation, RemoveConstraint):
+        unique.remove(connection, ns=place.ns, ptr=ptr, name=constraint.name)
+        return
+    key = find_key(connection, table, constraint)
+    if key is None:
+        tell(f"{constraint.name} is known to older code only: run kontract_migrate verify once that is back.")
+        return
+    total = fetch_one(connection, COUNT_LIVE, {"ns": place.ns, "ptr": ptr})[0]
+    progress = Progress(f"Making the values of {constraint.name} unique", total, tell)
+    unique.build(
+        connection, ns=place.ns, ptr=ptr, constraint=constraint, key=key, data=data[table], tell=progress.reached
+    )
