@@ -1,9 +1,11 @@
-"""The page that explains the demo, and kontract's calls."""
+"""The board of trips, the page that explains the atlas, and kontract's calls."""
 
 from atlas.views import index
 from django.urls import include, path
+from trips.views import board
 
 urlpatterns = [
-    path("", index),
+    path("", board),
+    path("atlas/", index),
     path("kontract/", include("kontract.urls")),
 ]

@@ -67,7 +67,7 @@ def txid_in(headers: str) -> int:
 
 def check_page(port: int) -> None:
     """Check that the page shows the same, with commands that work after what has happened meanwhile."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as response:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/atlas/") as response:
         page = response.read().decode()
     assert "<b>country_as_of</b>(code, moment)" in page
     assert "Reverse everything that a transaction wrote" in page

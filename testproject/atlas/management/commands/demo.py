@@ -1,22 +1,28 @@
-"""``manage.py demo``: everything from an empty directory to calls that work."""
+"""``manage.py demo``: everything from an empty directory to a page and calls that work."""
 
 import socket
 from argparse import ArgumentParser
+from io import StringIO
 from typing import Any
 
+import trips.loading
+import uvicorn
+from config.home import CLIENT
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
+import atlas.loading
 from atlas.examples import get_examples
-from atlas.loading import load
 
 PORT = 8000
 
 
 class Command(BaseCommand):
-    """Create the tables, load the data, print calls to try, and serve them."""
+    """Create the tables, load the data, write the page's client, print calls to try, and serve all of it."""
 
-    help = "Create the tables, load the data unless it is there, print calls to try, and serve them."
+    help = (
+        "Create the tables, load the data unless it is there, write the page's client, print calls to try, and serve."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Define the options."""
@@ -26,16 +32,19 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the command."""
         call_command("migrate", verbosity=0)
-        load()
+        atlas.loading.load()
+        trips.loading.load()
+        call_command("kontract_compile", javascript=CLIENT, stdout=StringIO())
         port = options["port"] or find_port()
         self._explain(f"http://127.0.0.1:{port}/")
         if not options["no_serve"]:
-            call_command("runserver", f"127.0.0.1:{port}", use_reloader=False)
+            uvicorn.run("config.asgi:application", port=port, lifespan="off", log_level="warning")
 
     def _explain(self, root: str) -> None:
-        self.stdout.write(f"\nThe demo is at {self.style.SUCCESS(root)}\nIn another terminal:\n\n")
+        self.stdout.write("\nIn another terminal, calls to try:\n\n")
         for example in get_examples():
             self.stdout.write(self.style.HTTP_NOT_MODIFIED(f"# {example.title}") + f"\n{example.curl(root)}\n\n")
+        self.stdout.write(f"The demo is at {self.style.SUCCESS(root)} (Ctrl-C ends it)\n")
         self.stdout.flush()
 
 
