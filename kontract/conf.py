@@ -128,6 +128,12 @@ class EventsOptions:
     tick_seconds: float = 0.5  # between looking for commits that no notification has told of
     direct: Mapping[str, str] = field(default_factory=dict, hash=False)  # alias -> alias or URL that is not pooled
     lease_seconds: float = 30.0  # after which another worker takes over from one that is silent
+    tables: Mapping[str, Any] = field(default_factory=dict, hash=False)  # to subscribe to -> user groups; None: anybody
+    subscriptions: int = 50  # in one stream
+    streams_per_owner: int = 20  # open at once in each process
+    streams_per_network: int = 400  # from one address, or one IPv6 network /64
+    keep_alive_seconds: float = 20.0  # of silence, after which a stream says that it is alive
+    threads: int = 4  # of a process that run live queries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -376,7 +382,12 @@ def _parse_events(raw: Any) -> EventsOptions:
 
 
 def _validate_events_option(place: str, key: str, value: Any) -> None:
-    if key in ("notify", "listen"):
+    if key in ("subscriptions", "streams_per_owner", "streams_per_network", "threads"):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ConfigurationError(f"{place} is {value!r}; it must be a number from 1 on.")
+    elif key == "tables":
+        _validate_events_tables(place, value)
+    elif key in ("notify", "listen"):
         if not isinstance(value, bool):
             raise ConfigurationError(f"{place} is {value!r}; it must be True or False.")
     elif key == "direct":
@@ -384,6 +395,21 @@ def _validate_events_option(place: str, key: str, value: Any) -> None:
             raise ConfigurationError(f"{place} is {value!r}; it must be a dict of alias to alias or URL.")
     elif isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
         raise ConfigurationError(f"{place} is {value!r}; it must be a number greater than 0.")
+
+
+def _validate_events_tables(place: str, tables: Any) -> None:
+    if not isinstance(tables, Mapping):
+        raise ConfigurationError(
+            f"{place} is {tables!r}; it must be a dict of the tables that clients may subscribe to, each with the user "
+            "groups of which a subscriber needs one, or None for anybody."
+        )
+    for name, groups in tables.items():
+        listed = [groups] if isinstance(groups, str) else groups
+        is_list = isinstance(listed, (list, tuple, set, frozenset)) and all(isinstance(group, str) for group in listed)
+        if groups is not None and (not is_list or not listed):
+            raise ConfigurationError(
+                f"{place}[{name!r}] is {groups!r}; it must be a user group, a list of some, or None for anybody."
+            )
 
 
 def _validate(settings: Settings) -> None:
@@ -480,9 +506,31 @@ def get_settings() -> Settings:
     return parse(getattr(django_settings, "KONTRACT", {}))
 
 
+@lru_cache(maxsize=1)
+def takes_users_from_sessions() -> bool:
+    """Return whether ``request.user`` can come from nowhere but Django's session.
+
+    It is so where all of ``MIDDLEWARE`` is known, and Django's plain ``AuthenticationMiddleware`` sets it.
+    """
+    names = set(getattr(django_settings, "MIDDLEWARE", ()))
+    return names >= _SESSION_USERS and all(name.startswith(_KNOWN_MIDDLEWARE) for name in names - _SESSION_USERS)
+
+
+_SESSION_USERS: Final = frozenset({
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+})  # fmt: skip
+_KNOWN_MIDDLEWARE: Final = (
+    *("django.middleware.", "django.contrib.messages.", "django.contrib.auth.middleware.LoginRequired"),
+    *("kontract.middleware.", "corsheaders.", "whitenoise."),
+)
+
+
 def _forget(*, setting: str, **kwargs: Any) -> None:
     if setting == "KONTRACT":
         get_settings.cache_clear()
+    elif setting == "MIDDLEWARE":
+        takes_users_from_sessions.cache_clear()
 
 
 setting_changed.connect(_forget, dispatch_uid="kontract.conf")

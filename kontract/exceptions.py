@@ -173,6 +173,12 @@ class SnapshotTooOldError(KontractError, LookupError):
         self.latest = latest
 
 
+class LeaseLostError(KontractError):
+    """Another worker has taken over what this one was doing for a consumer of changes."""
+
+    code = "lease_lost"
+
+
 class InvalidCursorError(KontractError, ValueError):
     """A position in the feed of changes is malformed."""
 
@@ -303,6 +309,20 @@ class InvalidTokenError(KontractError, PermissionDenied):
         super().__init__(message)
 
 
+class TokenExpiredError(KontractError, PermissionDenied):
+    """The access token that a stream was opened with has reached its end."""
+
+    code = "token_expired"
+    http_status = 401
+
+
+class SessionRevokedError(KontractError, PermissionDenied):
+    """The session that a stream was opened with is over, or its principal has changed."""
+
+    code = "session_revoked"
+    http_status = 401
+
+
 class InvalidCredentialsError(CallError):
     """Nobody can sign in with these credentials."""
 
@@ -397,6 +417,12 @@ class NeedsAsgiError(KontractError):
 
     code = "needs_asgi"
     http_status = 501
+
+
+class AsgiRequiredError(NeedsAsgiError):
+    """Streams of events need a server that speaks ASGI, and this one speaks WSGI."""
+
+    code = "asgi_required"
 
 
 class UnsupportedMediaType(KontractError):

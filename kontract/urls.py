@@ -6,6 +6,7 @@ from django.urls.converters import StringConverter
 from kontract import views
 from kontract.auth.serving import jwks
 from kontract.codegen.serving import openapi
+from kontract.events.view import events
 from kontract.middleware import raystream
 from kontract.rpc.registry import registry
 
@@ -28,6 +29,7 @@ urlpatterns = [  # tried one after another, so what is asked for most comes firs
     path("rpc/<sync_procedure:name>", views.call, name="call"),
     path("rpc/<str:name>", views.acall),
     path("rpc", views.batch, name="batch"),
+    path("events/", events, name="events"),
     path(raystream.PATH, raystream.unopened, name="raystream"),
     path("openapi.json", openapi, name="openapi"),
     path("jwks.json", jwks, name="jwks"),
