@@ -12,7 +12,7 @@ from kontract.codegen.javascript.problems import render_problem
 from kontract.codegen.manifest import Manifest
 from kontract.codegen.typescript.codecs import Codecs
 from kontract.codegen.typescript.names import Names
-from kontract.codegen.typescript.runtime import list_parts, read_runtime
+from kontract.codegen.typescript.runtime import render_runtime
 from kontract.codegen.typescript.types import Types
 
 __all__ = ["render"]
@@ -29,7 +29,7 @@ def render(manifest: Manifest) -> str:
     answers = [*(entry.result for entry in manifest.procedures), *(error.members for error in manifest.errors)]
     parts = [
         HEADER,
-        read_runtime("javascript", list_parts(manifest)),
+        render_runtime(manifest, "javascript"),
         *(render_definition(names.definitions[name], schema, types) for name, schema in manifest.definitions.items()),
         *(f"const {name} = {codec};" for name, codec in codecs.render_all(answers).items()),
         *(render_problem(error, names, types, codecs) for error in manifest.errors),

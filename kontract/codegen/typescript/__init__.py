@@ -7,7 +7,7 @@ from kontract.codegen.typescript.definitions import render_definition
 from kontract.codegen.typescript.functions import render_client, render_function
 from kontract.codegen.typescript.names import Names
 from kontract.codegen.typescript.problems import render_problem
-from kontract.codegen.typescript.runtime import HEADER, list_parts, read_runtime
+from kontract.codegen.typescript.runtime import HEADER, render_runtime
 from kontract.codegen.typescript.types import Types
 
 __all__ = ["render"]
@@ -24,7 +24,7 @@ def render(manifest: Manifest) -> str:
     answers = [*(entry.result for entry in manifest.procedures), *(error.members for error in manifest.errors)]
     parts = [
         HEADER,
-        read_runtime(parts=list_parts(manifest)),
+        render_runtime(manifest),
         *(render_definition(names.definitions[name], schema, types) for name, schema in manifest.definitions.items()),
         *(f"const {name}: $Codec = {codec};" for name, codec in codecs.render_all(answers).items()),
         *(render_problem(error, names, types, codecs) for error in manifest.errors),

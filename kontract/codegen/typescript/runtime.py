@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kontract.codegen.auth import find_auth
 from kontract.codegen.manifest import Manifest
+from kontract.codegen.typescript.pins import write_pins
 
 HEADER = """\
 /* eslint-disable */
@@ -18,7 +19,15 @@ _MODULES = (
     *("json", "values", "errors", "client", "watch", "sending", "calls"),
     *("trials", "batches", "streams", "downloads", "bound"),
 )
-_PARTS = {"auth": ("auth_storage", "auth_tabs", "auth_session", "auth")}  # what only some clients have
+_CHANNEL = (
+    *("pins", "errors", "bytes", "crypto", "suites", "noise", "schedule", "frames", "envelope", "framing", "opener"),
+    *("handshake", "session", "turns", "tunnel", "answer"),
+)
+_PARTS = {  # what only some clients have
+    "auth": ("auth_storage", "auth_tabs", "auth_session", "auth"),
+    "direct": ("direct",),
+    "raystream": (*(f"raystream_{name}" for name in _CHANNEL), "raystream"),
+}
 _IMPORT = re.compile(r'^(?:import\b[^;]*? from "\./\w+\.[jt]s"|export \{\});\n', re.MULTILINE)
 _OWN_EXPORT = re.compile(r"^export (?=(?:async )?(?:const|let|function\*?|class|interface|type) \$)", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?:async )?(?:const|let|function\*?|class|interface|type) (\w+)", re.MULTILINE)
@@ -29,11 +38,17 @@ _FUNCTIONS = frozenset(("clearTimeout", "decodeURIComponent", "encodeURIComponen
 
 def list_parts(manifest: Manifest) -> tuple[str, ...]:
     """Return the parts of the runtime that a client needs besides what all have."""
-    return ("auth",) if find_auth(manifest) else ()
+    channel = "direct" if manifest.channel is None else "raystream"
+    return (channel, "auth") if find_auth(manifest) else (channel,)
+
+
+def render_runtime(manifest: Manifest, language: str = "typescript") -> str:
+    """Return the modules that this client needs as one, with the keys that it pins."""
+    return write_pins(read_runtime(language, list_parts(manifest)), manifest.channel)
 
 
 @functools.cache
-def read_runtime(language: str = "typescript", parts: tuple[str, ...] = ()) -> str:
+def read_runtime(language: str = "typescript", parts: tuple[str, ...] = ("direct",)) -> str:
     """Return the modules as one, in which nothing is imported, and exported only what is for callers.
 
     ``language``: "typescript", or "javascript" for what ``make runtime`` compiles from it.
@@ -45,13 +60,14 @@ def read_runtime(language: str = "typescript", parts: tuple[str, ...] = ()) -> s
 
 
 @functools.cache
-def list_exported(parts: tuple[str, ...] = ()) -> frozenset[str]:
+def list_exported(parts: tuple[str, ...] = ("direct",)) -> frozenset[str]:
     """Return the names that callers can import whatever the procedures are."""
-    return frozenset(_EXPORT.findall(read_runtime(parts=parts))) | {"createClient", "KontractClient", *parts}
+    own = frozenset({"createClient", "KontractClient", *({"auth"} & set(parts))})
+    return own | frozenset(_EXPORT.findall(read_runtime(parts=parts)))
 
 
 @functools.cache
-def find_globals(parts: tuple[str, ...] = ()) -> frozenset[str]:
+def find_globals(parts: tuple[str, ...] = ("direct",)) -> frozenset[str]:
     """Return the names of JavaScript and TypeScript that the runtime relies on, so that nothing else may have them."""
     code = _SILENT.sub("", read_runtime(parts=parts))
     return _FUNCTIONS | frozenset(_GLOBAL.findall(code)) - list_exported(parts)

@@ -1,4 +1,5 @@
 // Where calls go, and with what.
+import { $hasChannel } from "./raystream_pins.js";
 const $DEFAULTS = {
     baseUrl: "/kontract",
     headers: {},
@@ -10,6 +11,8 @@ const $DEFAULTS = {
     retries: 2,
     useGet: true,
     fetch: (input, init) => globalThis.fetch(input, init),
+    raystream: $hasChannel(),
+    self: {},
 };
 export let $defaultClient = $DEFAULTS;
 /** Sets options of all calls of this module's functions; those left out keep their values. */
@@ -22,7 +25,7 @@ export function $setSession(session) {
 }
 export function $makeClient(options, base = $DEFAULTS) {
     const given = Object.entries(options).filter(([, value]) => value !== undefined);
-    return { ...base, ...Object.fromEntries(given) };
+    return { ...base, ...Object.fromEntries(given), self: {} };
 }
 /** Returns the absolute URL of a path below `baseUrl`. */
 export function $locate(client, path) {
@@ -40,7 +43,7 @@ export async function $makeHeaders(client, url, own) {
     const token = typeof client.token === "function" ? await client.token() : client.token;
     if (token)
         headers.set("Authorization", `Bearer ${token}`);
-    const csrf = $readCsrfToken(client, url);
+    const csrf = client.raystream === false ? $readCsrfToken(client, url) : undefined; // else no cookies go along
     if (csrf !== undefined && !headers.has(client.csrfHeader))
         headers.set(client.csrfHeader, csrf);
     new Headers(own).forEach((value, name) => headers.set(name, value));

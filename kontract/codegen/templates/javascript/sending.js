@@ -2,6 +2,7 @@
 import { $makeHeaders } from "./client.js";
 import { $makeProblem, KontractError, KontractNetworkError, KontractProtocolError, } from "./errors.js";
 import { $parseJson } from "./json.js";
+import { $carry } from "./raystream.js";
 const $FIRST_DELAY = 200; // milliseconds
 const $LONGEST_DELAY = 60_000;
 /** Sends until `read` has made something of a good response; rejects with what `watch` makes of the failure. */
@@ -26,9 +27,9 @@ async function $fetchOnce(outgoing, signal) {
     for (const [name, value] of Object.entries(outgoing.headers))
         headers.set(name, value);
     signal.throwIfAborted();
-    const { credentials, fetch } = client;
+    const { credentials } = client;
     const init = { method, headers, credentials, signal, ...(body === undefined ? {} : { body }) };
-    const send = () => $overNetwork(fetch(url.href, init));
+    const send = () => $carry(client, url, init);
     const response = await (client.session?.send(client, headers, signal, send) ?? send());
     options.onResponse?.($describe(response));
     if (!response.ok)
@@ -41,6 +42,8 @@ export async function $overNetwork(io) {
         return await io;
     }
     catch (error) {
+        if (error instanceof KontractNetworkError)
+            throw error; // of the encrypted channel, which knows more
         throw new KontractNetworkError(`The server could not be reached: ${String(error)}`, "network_error", {
             cause: error,
         });
@@ -74,7 +77,7 @@ export function $unexpected(response) {
         retryAfter: $readRetryAfter(response),
     });
 }
-function $readRetryAfter(response) {
+export function $readRetryAfter(response) {
     const value = response.headers.get("Retry-After");
     if (value === null)
         return undefined;

@@ -1,5 +1,7 @@
 // Where calls go, and with what.
 
+import { $hasChannel } from "./raystream_pins.ts";
+
 /** What fetch() takes as headers. */
 export type $HeadersLike = ConstructorParameters<typeof Headers>[0];
 
@@ -25,7 +27,29 @@ export interface ClientOptions {
   useGet?: boolean | undefined;
   /** Instead of the global fetch(). */
   fetch?: typeof globalThis.fetch | undefined;
+  /** The encrypted channel: true, the default where the server has one, options of your own, or false for none. */
+  raystream?: boolean | RaystreamOptions | undefined;
 }
+
+/** How a client knows the server of an encrypted channel. */
+export interface RaystreamOptions {
+  /** The server's name. */
+  readonly audience: string;
+  /** Public keys in base64, the current one first. */
+  readonly keys: readonly string[];
+  /** Cipher suites by preference: 1 is ChaCha20-Poly1305, 2 is AES-256-GCM. */
+  readonly suites: readonly number[];
+  /** Pads requests to a multiple of so many bytes. */
+  readonly block?: number | undefined;
+  /** That of @noble/ciphers, for suite 1 where WebCrypto lacks it. */
+  readonly chacha20poly1305?: $Chacha | undefined;
+}
+
+export type $Chacha = (
+  key: Uint8Array,
+  nonce: Uint8Array,
+  associated: Uint8Array,
+) => { encrypt(plaintext: Uint8Array): Uint8Array; decrypt(sealed: Uint8Array): Uint8Array };
 
 /** What says who calls: it sends a request with headers that tell that, perhaps more than once. */
 export interface $Session {
@@ -35,6 +59,8 @@ export interface $Session {
 export type $Client = { readonly [K in Exclude<keyof ClientOptions, "auth">]-?: NonNullable<ClientOptions[K]> } & {
   readonly auth?: object;
   readonly session?: $Session | undefined;
+  /** The same in all copies of one client. */
+  readonly self: object;
 };
 
 const $DEFAULTS: $Client = {
@@ -48,6 +74,8 @@ const $DEFAULTS: $Client = {
   retries: 2,
   useGet: true,
   fetch: (input, init) => globalThis.fetch(input, init),
+  raystream: $hasChannel(),
+  self: {},
 };
 
 export let $defaultClient = $DEFAULTS;
@@ -64,7 +92,7 @@ export function $setSession(session: $Session): void {
 
 export function $makeClient(options: ClientOptions, base: $Client = $DEFAULTS): $Client {
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  return { ...base, ...Object.fromEntries(given) };
+  return { ...base, ...Object.fromEntries(given), self: {} };
 }
 
 /** Returns the absolute URL of a path below `baseUrl`. */
@@ -85,7 +113,7 @@ export async function $makeHeaders(client: $Client, url: URL, own: $HeadersLike)
   const headers = new Headers(typeof client.headers === "function" ? await client.headers() : client.headers);
   const token = typeof client.token === "function" ? await client.token() : client.token;
   if (token) headers.set("Authorization", `Bearer ${token}`);
-  const csrf = $readCsrfToken(client, url);
+  const csrf = client.raystream === false ? $readCsrfToken(client, url) : undefined; // else no cookies go along
   if (csrf !== undefined && !headers.has(client.csrfHeader)) headers.set(client.csrfHeader, csrf);
   new Headers(own).forEach((value, name) => headers.set(name, value));
   return headers;

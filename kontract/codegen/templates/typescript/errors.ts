@@ -52,7 +52,7 @@ export class KontractProblem<M extends object = object> extends KontractError {
 
 /** No answer came: the connection could not be made, or broke. */
 export class KontractNetworkError extends KontractError {
-  override readonly name = "KontractNetworkError";
+  override readonly name: string = "KontractNetworkError";
 }
 
 /** The call took longer than its `timeout`. */

@@ -10,6 +10,7 @@ import {
   type KontractProblemDocument,
 } from "./errors.ts";
 import { $parseJson } from "./json.ts";
+import { $carry } from "./raystream.ts";
 import type { $Watch } from "./watch.ts";
 
 /** What a response says besides its result. `txid`: where in the order of commits the caller now stands. */
@@ -45,6 +46,15 @@ export interface $Outgoing {
   readonly isRepeatable: boolean;
 }
 
+/** What is used of fetch(). */
+export interface $Init {
+  readonly method: string;
+  readonly headers: Headers;
+  readonly body?: string | FormData;
+  readonly credentials: "omit" | "same-origin" | "include";
+  readonly signal: AbortSignal;
+}
+
 const $FIRST_DELAY = 200; // milliseconds
 const $LONGEST_DELAY = 60_000;
 
@@ -72,9 +82,9 @@ async function $fetchOnce(outgoing: $Outgoing, signal: AbortSignal): Promise<Res
   const headers = await $makeHeaders(client, url, options.headers);
   for (const [name, value] of Object.entries(outgoing.headers)) headers.set(name, value);
   signal.throwIfAborted();
-  const { credentials, fetch } = client;
-  const init = { method, headers, credentials, signal, ...(body === undefined ? {} : { body }) };
-  const send = (): Promise<Response> => $overNetwork(fetch(url.href, init));
+  const { credentials } = client;
+  const init: $Init = { method, headers, credentials, signal, ...(body === undefined ? {} : { body }) };
+  const send = (): Promise<Response> => $carry(client, url, init);
   const response = await (client.session?.send(client, headers, signal, send) ?? send());
   options.onResponse?.($describe(response));
   if (!response.ok) throw await $readFailure(response, outgoing.declared);
@@ -86,6 +96,7 @@ export async function $overNetwork<T>(io: Promise<T>): Promise<T> {
   try {
     return await io;
   } catch (error) {
+    if (error instanceof KontractNetworkError) throw error; // of the encrypted channel, which knows more
     throw new KontractNetworkError(`The server could not be reached: ${String(error)}`, "network_error", {
       cause: error,
     });
@@ -123,7 +134,7 @@ export function $unexpected(response: Response): KontractProtocolError {
   });
 }
 
-function $readRetryAfter(response: Response): number | undefined {
+export function $readRetryAfter(response: Response): number | undefined {
   const value = response.headers.get("Retry-After");
   if (value === null) return undefined;
   const seconds = /^\d+$/.test(value) ? Number(value) : (Date.parse(value) - Date.now()) / 1000;

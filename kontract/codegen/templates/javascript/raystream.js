@@ -1,0 +1,59 @@
+// The encrypted channel: requests go through it as through fetch(), and so do calls, streams and files of all kinds.
+import { $Answer } from "./raystream_answer.js";
+import { $forged } from "./raystream_errors.js";
+import { raystreamPins } from "./raystream_pins.js";
+import { $Tunnel } from "./raystream_tunnel.js";
+import { $overNetwork } from "./sending.js";
+const $WITHOUT_BODY = [204, 205, 304];
+const $tunnels = new WeakMap();
+/** Sends a request through the channel, or as it is where the client says so. */
+export async function $carry(client, url, init) {
+    const { raystream } = client;
+    if (raystream === false)
+        return $overNetwork(client.fetch(url.href, init));
+    return $carrySealed($findTunnel(client, raystream === true ? raystreamPins : raystream), url, init);
+}
+function $findTunnel(client, options) {
+    const tunnel = $tunnels.get(client.self) ?? new $Tunnel(client, options);
+    $tunnels.set(client.self, tunnel);
+    return tunnel;
+}
+async function $carrySealed(tunnel, url, init) {
+    const { method, signal } = init;
+    const packed = new Response(init.body ?? null); // knows how a form is written
+    const body = new Uint8Array(await packed.arrayBuffer());
+    const headers = new Headers(init.headers);
+    const type = packed.headers.get("Content-Type");
+    if (type !== null && !headers.has("Content-Type"))
+        headers.set("Content-Type", type);
+    const path = url.pathname + url.search;
+    const sealed = await tunnel.seal({ method, path, headers: $list(headers) }, body, signal);
+    const end = () => tunnel.end(sealed);
+    try {
+        const outer = await tunnel.post(sealed.frame, signal);
+        const opener = outer.status === 200 ? sealed.open(outer.headers.get("Content-Type")) : undefined;
+        if (opener === undefined)
+            throw await tunnel.explain(outer, sealed);
+        return await $openAnswer(outer, opener, signal, end);
+    }
+    catch (error) {
+        end();
+        throw error;
+    }
+}
+function $list(headers) {
+    const listed = [];
+    headers.forEach((value, name) => listed.push([name, value]));
+    return listed;
+}
+/** Returns the answer inside as soon as its head has come; its body is opened as it is read. */
+async function $openAnswer(outer, opener, signal, end) {
+    if (outer.body === null)
+        throw $forged();
+    const answer = new $Answer(outer.body, opener, signal, end);
+    const { status, headers } = await answer.begin();
+    if (!$WITHOUT_BODY.includes(status))
+        return new Response(new ReadableStream(answer), { status, headers });
+    await answer.finish();
+    return new Response(null, { status, headers });
+}
