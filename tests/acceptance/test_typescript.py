@@ -44,12 +44,12 @@ def built(environment: dict[str, str]) -> Path:
     shutil.copytree(RUNTIME, source / "runtime")
     for script in HERE.glob("*.ts"):
         shutil.copy(script, source)
-    _write_client(source / "client.ts", "--typescript", environment)
+    write_client(source / "client.ts", "--typescript", environment)
     compile_project(directory.parent)
     return directory
 
 
-def _write_client(path: Path, kind: str, environment: dict[str, str]) -> None:
+def write_client(path: Path, kind: str, environment: dict[str, str]) -> None:
     command = (sys.executable, "-W", "error", "-m", "django", "kontract_compile")
     run(*command, kind, str(path), cwd=ROOT, **environment)
 
@@ -114,7 +114,7 @@ def test_the_same_client_in_javascript(built: Path, server: str, environment: di
     """Run the same tests with the client that no compiler has seen."""
     directory = tmp_path / "built"
     shutil.copytree(built, directory)
-    _write_client(directory / "client.js", "--javascript", environment)
+    write_client(directory / "client.js", "--javascript", environment)
     assert "@ts-nocheck" in (directory / "client.js").read_text()
     run(find_node(), "--test", "live.test.js", cwd=directory, KONTRACT_TEST_SERVER=server)
 
@@ -154,7 +154,7 @@ def test_a_client_in_a_browser(built: Path, server: str, tmp_path: Path) -> None
     browser = find_program("chromium", "chromium-browser", "google-chrome")
     with subprocess.Popen([browser, *options, server], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            report = _wait_for_report(built / "report")
+            report = wait_for_report(built / "report")
         finally:
             process.terminate()
     lines = report.splitlines()
@@ -162,7 +162,7 @@ def test_a_client_in_a_browser(built: Path, server: str, tmp_path: Path) -> None
     assert len(lines) > 10
 
 
-def _wait_for_report(path: Path) -> str:
+def wait_for_report(path: Path) -> str:
     deadline = time.monotonic() + BROWSER_TIMEOUT
     while not path.exists():
         if time.monotonic() > deadline:

@@ -1,0 +1,1 @@
+"""The TypeScript client through the encrypted channel, on real servers."""
