@@ -95,7 +95,7 @@ def _directly(function: Callable[P, T]) -> Callable[P, T]:
 # --- Signing in ------------------------------------------------------------------------------------------------------
 
 
-@backend(egroup=EGROUP)
+@backend(egroup=EGROUP, errors=[AlreadySignedInError])
 @_directly
 def auth_anonymous(cookie: bool = False) -> HttpResp[Tokens]:
     """Begin as a visitor, with a principal of one's own."""

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import httpx
 
-from kontract.client.auth_state import AuthOptions, State, is_refusal, without_repetition
+from kontract.client.auth_state import AuthOptions, State, is_refusal, read_owner, without_repetition
 from kontract.client.errors import KontractProblem
 from kontract.client.options import Options
 from kontract.client.procedure import Procedure, Request
@@ -50,8 +50,8 @@ class SigningClient(BaseClient):
         except KontractProblem as problem:
             if not is_refusal(problem) or not request.can_be_resent:
                 raise
-            following = self._auth(self).token(used=token)
-            if following is None:
+            following = self._auth(self)._follow(token)
+            if following is None or read_owner(following) != read_owner(token):  # never as another
                 raise
         return self._bearing(following)._send(request, stream=stream)
 
@@ -78,12 +78,12 @@ class Auth(Generic[P]):
         found: P | None = self._state.principal
         return found
 
-    def token(self, *, used: str | None = None) -> str | None:
-        """Return a good access token that is not ``used``, for requests of your own; None for nobody."""
-        if (token := self._state.find_good(used)) is not None:
+    def token(self) -> str | None:
+        """Return a good access token, for requests of your own; None for nobody."""
+        if (token := self._state.find_good()) is not None:
             return token
         with self._client._turn:
-            if (token := self._resume(used)) is not None or not self._state.makes_visitors:
+            if (token := self._resume()) is not None or not self._state.makes_visitors:
                 return token
             return self._keep(self._call_openly(self._anonymous, {}))
 
@@ -93,6 +93,11 @@ class Auth(Generic[P]):
         with self._client._turn:
             self._resume(used)
             return self.principal
+
+    def _follow(self, used: str) -> str | None:
+        """Return a good access token that is not ``used``."""
+        with self._client._turn:
+            return self._resume(used)
 
     def _resume(self, used: str | None = None) -> str | None:
         """Return a good access token without making a principal; in the caller's turn."""

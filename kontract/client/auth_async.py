@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 import httpx
 
 from kontract.client.asynchronous import AsyncBaseClient
-from kontract.client.auth_state import AuthOptions, State, is_refusal, without_repetition
+from kontract.client.auth_state import AuthOptions, State, is_refusal, read_owner, without_repetition
 from kontract.client.errors import KontractProblem
 from kontract.client.options import Options
 from kontract.client.procedure import Procedure, Request
@@ -51,8 +51,8 @@ class AsyncSigningClient(AsyncBaseClient):
         except KontractProblem as problem:
             if not is_refusal(problem) or not request.can_be_resent:
                 raise
-            following = await self._auth(self).token(used=token)
-            if following is None:
+            following = await self._auth(self)._follow(token)
+            if following is None or read_owner(following) != read_owner(token):  # never as another
                 raise
         return await self._bearing(following)._send(request, stream=stream)
 
@@ -84,12 +84,12 @@ class AsyncAuth(Generic[P]):
         found: P | None = self._state.principal
         return found
 
-    async def token(self, *, used: str | None = None) -> str | None:
-        """Return a good access token that is not ``used``, for requests of your own; None for nobody."""
-        if (token := self._state.find_good(used)) is not None:
+    async def token(self) -> str | None:
+        """Return a good access token, for requests of your own; None for nobody."""
+        if (token := self._state.find_good()) is not None:
             return token
         async with self._client._turn:
-            if (token := await self._resume(used)) is not None or not self._state.makes_visitors:
+            if (token := await self._resume()) is not None or not self._state.makes_visitors:
                 return token
             return await self._keep(await self._call_openly(self._anonymous, {}))
 
@@ -99,6 +99,11 @@ class AsyncAuth(Generic[P]):
         async with self._client._turn:
             await self._resume(used)
             return self.principal
+
+    async def _follow(self, used: str) -> str | None:
+        """Return a good access token that is not ``used``."""
+        async with self._client._turn:
+            return await self._resume(used)
 
     async def _resume(self, used: str | None = None) -> str | None:
         """Return a good access token without making a principal; in the caller's turn."""

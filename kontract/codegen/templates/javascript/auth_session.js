@@ -37,8 +37,8 @@ export class $AuthSession {
         if (response.status !== 401 || !(await $isRefusal(response)))
             return response;
         const next = await $until(signal, this.find(client, token));
-        if (next === undefined)
-            return response;
+        if (next === undefined || $readClaims(next).sub !== $readClaims(token).sub)
+            return response; // never as another
         headers.set("Authorization", `Bearer ${next}`);
         return send();
     }
@@ -47,12 +47,13 @@ export class $AuthSession {
         const token = this.#current();
         if (token !== undefined && token !== used)
             return Promise.resolve(token);
-        this.#finding ??= this.#find(client).finally(() => (this.#finding = undefined));
+        const mayBegin = used === undefined && $readAuth(client).anonymous === "auto";
+        this.#finding ??= this.#find(client, mayBegin).finally(() => (this.#finding = undefined));
         return this.#finding;
     }
-    async #find(client) {
+    async #find(client, mayBegin) {
         const token = await this.resume(client, true);
-        if (token !== undefined || $readAuth(client).anonymous !== "auto")
+        if (token !== undefined || !mayBegin)
             return token;
         const begin = async () => this.#current() ?? (await this.adopt(client, await this.#begin(client))).token;
         return this.#prepare(client).tabs.alone(begin);
@@ -104,7 +105,7 @@ export class $AuthSession {
         const life = tokens.expires_in * 1000;
         const signed = {
             token,
-            sid: $readSid(token),
+            sid: $readClaims(token).sid,
             expiresAt: Date.now() + life - Math.min($MARGIN, life * $MARGIN_PART),
             principal,
         };
@@ -171,10 +172,10 @@ async function $isRefusal(response) {
     const { value } = $parseJson(await $overNetwork(response.clone().text()));
     return $isObject(value) && value["code"] === $INVALID;
 }
-function $readSid(token) {
+/** Reads what an access token (RFC 7519) says, which the server alone can verify: its session, and whose it is. */
+function $readClaims(token) {
     const [, claims = ""] = token.split(".");
-    const { sid } = JSON.parse(globalThis.atob(claims.replace(/-/g, "+").replace(/_/g, "/")));
-    return sid;
+    return JSON.parse(globalThis.atob(claims.replace(/-/g, "+").replace(/_/g, "/")));
 }
 /** Waits for what others wait for, too, but no longer than until the call ends. */
 async function $until(signal, shared) {

@@ -63,7 +63,7 @@ export class $AuthSession<P> implements $Session {
     const response = await send();
     if (response.status !== 401 || !(await $isRefusal(response))) return response;
     const next = await $until(signal, this.find(client, token));
-    if (next === undefined) return response;
+    if (next === undefined || $readClaims(next).sub !== $readClaims(token).sub) return response; // never as another
     headers.set("Authorization", `Bearer ${next}`);
     return send();
   }
@@ -72,13 +72,14 @@ export class $AuthSession<P> implements $Session {
   find(client: $Client, used?: string): Promise<string | undefined> {
     const token = this.#current();
     if (token !== undefined && token !== used) return Promise.resolve(token);
-    this.#finding ??= this.#find(client).finally(() => (this.#finding = undefined));
+    const mayBegin = used === undefined && $readAuth(client).anonymous === "auto";
+    this.#finding ??= this.#find(client, mayBegin).finally(() => (this.#finding = undefined));
     return this.#finding;
   }
 
-  async #find(client: $Client): Promise<string | undefined> {
+  async #find(client: $Client, mayBegin: boolean): Promise<string | undefined> {
     const token = await this.resume(client, true);
-    if (token !== undefined || $readAuth(client).anonymous !== "auto") return token;
+    if (token !== undefined || !mayBegin) return token;
     const begin = async (): Promise<string> =>
       this.#current() ?? (await this.adopt(client, await this.#begin(client))).token;
     return this.#prepare(client).tabs.alone(begin);
@@ -131,7 +132,7 @@ export class $AuthSession<P> implements $Session {
     const life = tokens.expires_in * 1000;
     const signed = {
       token,
-      sid: $readSid(token),
+      sid: $readClaims(token).sid,
       expiresAt: Date.now() + life - Math.min($MARGIN, life * $MARGIN_PART),
       principal,
     };
@@ -199,10 +200,10 @@ async function $isRefusal(response: Response): Promise<boolean> {
   return $isObject(value) && value["code"] === $INVALID;
 }
 
-function $readSid(token: string): string {
+/** Reads what an access token (RFC 7519) says, which the server alone can verify: its session, and whose it is. */
+function $readClaims(token: string): { readonly sid: string; readonly sub: string } {
   const [, claims = ""] = token.split(".");
-  const { sid } = JSON.parse(globalThis.atob(claims.replace(/-/g, "+").replace(/_/g, "/"))) as { sid: string };
-  return sid;
+  return JSON.parse(globalThis.atob(claims.replace(/-/g, "+").replace(/_/g, "/"))) as { sid: string; sub: string };
 }
 
 /** Waits for what others wait for, too, but no longer than until the call ends. */
