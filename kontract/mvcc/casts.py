@@ -45,6 +45,7 @@ class Change(NamedTuple):
     kind: str
     arguments: tuple[Any, ...]
     columns: frozenset[str]  # that it touches
+    undoes: int | None = None  # the number of the change that it takes back
 
     @classmethod
     def parse(cls, described: Mapping[str, Any]) -> "Change":
@@ -54,7 +55,7 @@ class Change(NamedTuple):
         if kind == "add" or kind == "remove":
             arguments = (arguments[0], json.dumps(arguments[1], ensure_ascii=False))
         columns = described.get("columns") or (arguments if kind == "rename" else arguments[:1])
-        return cls(described["to"], kind, arguments, frozenset(columns))
+        return cls(described["to"], kind, arguments, frozenset(columns), described.get("undoes"))
 
     @property
     def is_code(self) -> bool:
@@ -207,10 +208,20 @@ class Casts:
         return join_members(texts)
 
     def chain(self, number: int) -> tuple[Change, ...]:
-        """Return the changes between ``number`` and our own, in the order in which they are to be done or undone."""
-        if number < self.own:
-            return tuple(change for change in self.changes if number < change.to <= self.own)
-        return tuple(change for change in reversed(self.changes) if self.own < change.to <= number)
+        """Return the changes between ``number`` and our own, in the order in which they are to be done or undone.
+
+        Those that were taken back again are left out: so nothing is lost on the way.
+        """
+        low, high = min(number, self.own), max(number, self.own)
+        chain: list[Change] = []
+        for change in self.changes:
+            if not low < change.to <= high:
+                continue
+            if chain and change.undoes is not None and any(change.undoes == done.to for done in chain):
+                chain = [done for done in chain if done.to != change.undoes]
+            else:
+                chain.append(change)
+        return tuple(chain if number < self.own else reversed(chain))
 
     def touched(self, *, live: bool) -> frozenset[str]:
         """Return the columns whose values may have to be cast, of live documents only or of all."""

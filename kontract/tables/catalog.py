@@ -97,7 +97,7 @@ def resolve(connection: BaseDatabaseWrapper, ns: int, name: str, *, fresh: bool 
 
 
 def _look_up(connection: BaseDatabaseWrapper, ns: int, name: str) -> Table | None:
-    entry = _read_entry(connection, ns, catalog_id(name))
+    entry = read_entry(connection, ns, catalog_id(name))
     return None if entry is None else _as_table(connection, ns, name, entry)
 
 
@@ -117,7 +117,7 @@ def _as_table(connection: BaseDatabaseWrapper, ns: int, name: str, entry: dict[s
 
 def _find_referrers(connection: BaseDatabaseWrapper, ns: int, rules: Rules) -> tuple[Rules, tuple[int | None, ...]]:
     """Return rules whose referrers read documents as they are now, and the ptrs of their tables."""
-    entries = [_read_entry(connection, ns, catalog_id(referrer.table)) for referrer in rules.referrers]
+    entries = [read_entry(connection, ns, catalog_id(referrer.table)) for referrer in rules.referrers]
     referrers = [
         referrer._replace(sql=cast_row(referrer.sql, entry, referrer.table))
         for referrer, entry in zip(rules.referrers, entries, strict=True)
@@ -172,11 +172,11 @@ def _create(connection: BaseDatabaseWrapper, ns: int, name: str, options: TableO
     check_name(name, "table")
 
     def write() -> Table:
-        if _read_entry(connection, ns, catalog_id(name)) is not None:
+        if read_entry(connection, ns, catalog_id(name)) is not None:
             raise TableExistsError(f"There is a logical table {name!r} already.")
         ptr = _draw(connection, ns, "ptr", versions.FIRST_PTR)
         entry = {"ptr": ptr, "versioned": options.versioned, "retention_days": options.retention_days}
-        _write_entry(connection, ns, catalog_id(name), entry)
+        write_entry(connection, ns, catalog_id(name), entry)
         for recorder in _recorders:
             recorder.created(connection, ns, name)
         return _as_table(connection, ns, name, entry)
@@ -260,8 +260,8 @@ def create_namespace(name: str, *, using: str | None = None) -> None:
     connection = get_connection(get_alias(name, using))
 
     def write() -> None:
-        if _read_entry(connection, 0, f"namespace/{name}") is None:
-            _write_entry(connection, 0, f"namespace/{name}", {"ns": _draw(connection, 0, "namespace", 1)})
+        if read_entry(connection, 0, f"namespace/{name}") is None:
+            write_entry(connection, 0, f"namespace/{name}", {"ns": _draw(connection, 0, "namespace", 1)})
 
     run_transaction(write, using=connection.alias, label=f"create namespace {name}")
 
@@ -279,7 +279,7 @@ def resolve_namespace(connection: BaseDatabaseWrapper, name: str) -> int:
         return 0
     key = (connection.alias, name)
     if key not in _namespaces:
-        entry = _read_entry(connection, 0, f"namespace/{name}")
+        entry = read_entry(connection, 0, f"namespace/{name}")
         if entry is None:
             raise NamespaceNotFound(
                 f"There is no namespace {name!r}. Create it once with kontract.tables.create_namespace({name!r})."
@@ -300,7 +300,8 @@ def _catalog(ns: int) -> Table:
     return Table(ns=ns, ptr=versions.CATALOG, name="catalog")
 
 
-def _read_entry(connection: BaseDatabaseWrapper, ns: int, entry_id: str) -> dict[str, Any] | None:
+def read_entry(connection: BaseDatabaseWrapper, ns: int, entry_id: str) -> dict[str, Any] | None:
+    """Return a document of the catalog, as the open transaction sees it; None where there is none."""
     catalog, unit = _catalog(ns), find_unit(connection)
     if unit is not None and (write := unit.find(catalog, entry_id)) is not None:
         return json.loads(write.data) if write.data else None
@@ -311,15 +312,17 @@ def _read_entry(connection: BaseDatabaseWrapper, ns: int, entry_id: str) -> dict
     return json.loads(rows[0][1]) if rows else None
 
 
-def _write_entry(connection: BaseDatabaseWrapper, ns: int, entry_id: str, entry: dict[str, Any]) -> None:
-    collect(connection, require_unit(connection), Write(_catalog(ns), entry_id, "set", json.dumps(entry)))
+def write_entry(connection: BaseDatabaseWrapper, ns: int, entry_id: str, entry: dict[str, Any] | None) -> None:
+    """Collect a document of the catalog for the open transaction; None deletes it."""
+    data = None if entry is None else json.dumps(entry)
+    collect(connection, require_unit(connection), Write(_catalog(ns), entry_id, "set" if data else "delete", data))
 
 
 def _draw(connection: BaseDatabaseWrapper, ns: int, sequence: str, first: int) -> int:
     """Return the next number of a sequence; two transactions that draw at once conflict, and one runs again."""
-    entry = _read_entry(connection, ns, f"sequence/{sequence}") or {"next": first}
+    entry = read_entry(connection, ns, f"sequence/{sequence}") or {"next": first}
     number: int = entry["next"]
-    _write_entry(connection, ns, f"sequence/{sequence}", {"next": number + 1})
+    write_entry(connection, ns, f"sequence/{sequence}", {"next": number + 1})
     return number
 
 

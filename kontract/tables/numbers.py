@@ -1,8 +1,8 @@
 """At which number of a table's schema this process's code is, and what brings documents of other numbers to it.
 
 The entry of a table in the catalog lists, once its documents' shape has changed, its ``schema`` number, the ``casts``,
-the numbers of known ``shapes``, the number that ``live`` documents have at least, and under which names ``keys`` of
-constraints began that are called otherwise now.
+the numbers of known ``shapes``, the ``oldest`` number whose code may run, the number that ``live`` documents have at
+least, and under which names ``keys`` of constraints began that are called otherwise now.
 """
 
 import functools
@@ -36,9 +36,9 @@ def find_number(name: str, entry: Entry) -> int:
     current: int = entry.get("schema", 1)
     shape = declared_shape(name) if "shapes" in entry else None
     own: int = current if shape is None else entry["shapes"].get(_digest(shape), current)
-    if own < entry.get("live", 1):
+    if own < entry.get("oldest", 1):
         raise SchemaOutdatedError(
-            f"The documents of the table {name!r} are at number {entry['live']} of its schema, and this process runs "
+            f"The documents of the table {name!r} are at number {entry['oldest']} of its schema, and this process runs "
             f"code of number {own}. Restart it with the code that the table was migrated for."
         )
     return own

@@ -1,0 +1,125 @@
+"""Rewriting the documents of tables in batches, each an ordinary transaction that also notes how far it came.
+
+So what is killed goes on where it was, and no document is done twice.  Other writers wait for one batch at most; where
+they keep writing the documents of a batch, batches get smaller.
+"""
+
+import functools
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from kontract.conf import get_settings
+from kontract.exceptions import ConflictError
+from kontract.mvcc.transaction import attempts
+from kontract.schema.batches import BATCH, Batch, delete_batch, move_batch, restore_batch
+from kontract.schema.ledger import MOVING, TABLE, Entry, Ledger
+from kontract.schema.progress import Progress
+
+CONTRACT: Final = "kontract_migrate finish"  # the label of its transactions
+_SMALLEST: Final = 10  # documents of a batch, however often it collides with other writers
+
+
+def start_moving(ledger: Ledger, table: str, *, to: int, by: str, undone: int | None = None) -> None:
+    """Collect, for the open transaction, that a table's documents are to be brought to the number ``to``."""
+    ledger.write(MOVING + table, {"to": to, "after": "", "by": by, "undone": undone})
+
+
+def finish_moving(ledger: Ledger) -> None:
+    """Rewrite the documents of every table that is not done with it, once each process knows how to read them."""
+    unfinished = ledger.list(MOVING)
+    if unfinished:
+        time.sleep(get_settings().CATALOG_TTL)
+    for table, moving in unfinished.items():
+        _move(ledger, table, moving)
+
+
+def _move(ledger: Ledger, table: str, moving: Entry) -> None:
+    batch: Callable[..., Batch] = move_batch
+    if "removes" in moving:
+        batch = delete_batch
+    elif "restores" in moving:
+        batch = restore_batch
+    what, by = f"{moving['by']}: documents of {table}", moving["by"]
+    in_batches(ledger, MOVING + table, what=what, label=by, batch=functools.partial(batch, name=table))
+    ledger.put(by, MOVING + table, None)
+
+
+def in_batches(ledger: Ledger, entry: str, *, what: str, label: str, batch: Callable[..., Batch]) -> None:
+    """Run ``batch`` until nothing is left.
+
+    It is given the position that the catalog's document ``entry`` holds.
+    """
+    progress: Progress | None = None
+    for done, total, is_last in _batches(ledger, entry, label, batch):
+        progress = progress or Progress(ledger.out, what, total)
+        if is_last:
+            progress.finish(done)
+        else:
+            progress.tell(done)
+
+
+def _batches(ledger: Ledger, entry: str, label: str, batch: Callable[..., Batch]) -> Iterator[tuple[int, int, bool]]:
+    """Yield, after each batch, how many documents are done, how many there are in all, and whether it was the last."""
+    size, pauses = BATCH, attempts()
+
+    def step() -> tuple[int, int, bool]:
+        return _step(ledger, entry, batch, size)
+
+    while True:
+        try:
+            told = ledger.run(label, step)
+        except ConflictError:
+            size = max(_SMALLEST, size // 2)
+            pauses = attempts() if (pause := next(pauses, None)) is None else pauses
+            time.sleep(pause or 0.0)
+            continue
+        yield told
+        if told[-1]:
+            return
+
+
+def _step(ledger: Ledger, entry: str, batch: Callable[..., Batch], size: int) -> tuple[int, int, bool]:
+    """Run one batch and note in the same transaction how far it came."""
+    position = ledger.read(entry)
+    if position is None:  # another process was faster
+        return 0, 0, True
+    count, last, total = batch(ledger.connection, ledger.ns, position, size)
+    if last is None:
+        return position.get("moved", 0), total, True
+    total = max(total, position.get("total", 0))
+    moved = position.get("moved", 0) + count
+    ledger.write(entry, position | {"after": last, "moved": moved, "total": total})
+    return moved, total, False
+
+
+def contract(ledger: Ledger) -> None:
+    """Refuse older code, rewrite what it has left, and forget the old names of tables."""
+    entries = ledger.list(TABLE)
+    mixed = [name for name, entry in entries.items() if "renamed_to" not in entry and _is_mixed(entry)]
+    for name in mixed:
+        ledger.run(CONTRACT, functools.partial(_raise_number, ledger, name, "oldest"))
+    for name in mixed:
+        ledger.run(CONTRACT, functools.partial(_start_again, ledger, name))
+    finish_moving(ledger)
+    for name in mixed:
+        ledger.run(CONTRACT, functools.partial(_raise_number, ledger, name, "live"))
+    for name, entry in entries.items():
+        if "renamed_to" in entry:
+            ledger.put(CONTRACT, TABLE + name, None)
+
+
+def _is_mixed(entry: Entry) -> bool:
+    changes: list[Entry] = entry.get("casts", [])
+    return any(entry.get("live", 1) < change["to"] for change in changes)
+
+
+def _raise_number(ledger: Ledger, name: str, member: str) -> None:
+    """Note that the ``oldest`` code that may run, or the ``live`` documents, are at a table's present number."""
+    entry = ledger.read(TABLE + name) or {}
+    ledger.write(TABLE + name, entry | {member: entry["oldest" if member == "live" else "schema"]})
+
+
+def _start_again(ledger: Ledger, name: str) -> None:
+    entry: Any = ledger.read(TABLE + name)
+    start_moving(ledger, name, to=entry["oldest"], by=CONTRACT)
