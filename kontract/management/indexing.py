@@ -47,6 +47,11 @@ def build(connection: BaseDatabaseWrapper, out: OutputWrapper, *, everywhere: bo
         raise CommandError("\n".join(failures))
 
 
+def find_steps(connection: BaseDatabaseWrapper, *, everywhere: bool) -> list[Step]:
+    """Return what would make the indexes those that models ask for."""
+    return _plan(connection, everywhere).steps()
+
+
 def _run(connection: BaseDatabaseWrapper, step: Step, number: int, total: int, out: OutputWrapper) -> str:
     """Run one step with a line that says how it went; return what went wrong."""
     out.write(f"[{number}/{total}] {step.what} ... ", ending="")

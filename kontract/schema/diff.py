@@ -29,7 +29,7 @@ class Refusal:
     """A change that does not happen by itself: what it is, as a sentence, and the operation to write for it.
 
     ``operation`` is source that calls ``kontract.schema.moves``, empty where there is none; ``otherwise`` that of those
-    to write if the answer to ``question`` is no.
+    to write if the answer to ``question`` is no.  ``new_table`` is what the table may be called now.
     """
 
     table: str
@@ -37,6 +37,7 @@ class Refusal:
     operation: str = ""
     question: str = ""
     otherwise: tuple[str, ...] = ()
+    new_table: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +187,7 @@ def _rename_table(old: str, new: str) -> Refusal:
         what=f"The table {old!r} is gone and {new!r}, which looks like it, is new.",
         operation=f"moves.RenameTable(table={old!r}, new={new!r})",
         question=f"Was the table {old} renamed to {new}?",
+        new_table=new,
         otherwise=(f"moves.RemoveTable(table={old!r})",),
     )
 

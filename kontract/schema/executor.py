@@ -5,12 +5,12 @@ runs again and finds nothing left to do.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from kontract.exceptions import ConflictError, SchemaDataError, SchemaError
+from kontract.exceptions import SchemaDataError, SchemaError
 from kontract.mvcc.connections import fetch_all, fetch_one
 from kontract.mvcc.transaction import run_transaction
 from kontract.mvcc.versions.schema import COUNT_LIVE, IS_EMPTY, TABLE_ENTRIES
@@ -27,11 +27,10 @@ from kontract.schema.operations import (
 from kontract.schema.planning import Plan
 from kontract.schema.progress import Progress
 from kontract.schema.record import Record, new_run, read_texts, remove_table, write
-from kontract.schema.state import State, TableState
+from kontract.schema.state import State
+from kontract.schema.upcasts import note
 from kontract.tables.catalog import forget
 from kontract.tables.numbers import find_casts
-
-Tell = Callable[[str], None]
 
 LABEL: Final = "kontract_migrate"
 
@@ -42,6 +41,11 @@ class Place(NamedTuple):
     ns: int
     ptrs: Mapping[str, int]
     entries: Mapping[str, Mapping[str, Any]]
+
+    def key_name(self, table: str, constraint: str) -> str:
+        """Return what the key rows of a unique constraint are called by, which was its name when they began."""
+        name: str = self.entries[table].get("keys", {}).get(constraint, constraint)
+        return name
 
     def live_data(self, table: str) -> str:
         """Return SQL for a live document of a table as the newest code reads it, over a row ``s`` of ``storage``.
@@ -58,14 +62,14 @@ class Place(NamedTuple):
         return (casts.sql("s", live=True) if casts is not None else None) or "s.data"
 
 
-class Changed(ConflictError):
+class Changed(SchemaError):
     """The records are not those any more that the plan was made of."""
 
 
 def apply(
-    connection: BaseDatabaseWrapper, plan: Plan, ns: int, *, tell: Tell, past: Mapping[str, tuple[str, ...]]
+    connection: BaseDatabaseWrapper, plan: Plan, ns: int, *, out: Any, past: Mapping[str, tuple[str, ...]]
 ) -> None:
-    """Do in the namespace ``ns`` what its plan says; ``tell`` is given lines about long work.
+    """Do in the namespace ``ns`` what its plan says; ``out`` is told of long work.
 
     ``past`` has digests of former states that only the lock file knows.  Raises ``SchemaDataError`` where documents do
     not keep what is demanded of them, and ``Changed`` where another process has changed the records since.
@@ -80,13 +84,13 @@ def apply(
         records |= {name: Record(state=state) for name, state in plan.adopted.items()}
         for name in plan.adopted.keys() - touched:
             write(connection, ns, name, records[name])
-        _change(connection, ns, records, plan.operations, tell=tell, past=past)
+        _change(connection, ns, records, plan.operations, out=out, past=past)
 
     run_transaction(work, using=connection.alias, label=LABEL)
     forget(connection.alias)
 
 
-def take_back(connection: BaseDatabaseWrapper, ns: int, run: str, *, tell: Tell) -> list[str]:
+def take_back(connection: BaseDatabaseWrapper, ns: int, run: str, *, out: Any) -> list[str]:
     """Take back the automatic changes of a run, as a further step; return what was done.
 
     Raises ``SchemaDataError`` where documents have become what they could not be before.
@@ -101,7 +105,7 @@ def take_back(connection: BaseDatabaseWrapper, ns: int, run: str, *, tell: Tell)
             if step.run == run
             for operation in reversed(step.operations)
         ]
-        _change(connection, ns, records, operations, tell=tell, undoes=run)
+        _change(connection, ns, records, operations, out=out, undoes=run)
         return [operation.describe() for operation in operations]
 
     done = run_transaction(work, using=connection.alias, label=f"{LABEL} down")[0]
@@ -115,7 +119,7 @@ def fake(connection: BaseDatabaseWrapper, ns: int, wanted: State) -> None:
     def work() -> None:
         run = new_run()
         records = {name: Record.from_text(text) for name, text in read_texts(connection, [ns])[ns].items()}
-        for name in _find_place(connection, ns).ptrs.keys() & wanted.keys():
+        for name in find_place(connection, ns).ptrs.keys() & wanted.keys():
             known = records.get(name)
             if known is None:
                 write(connection, ns, name, Record(state=wanted[name]))
@@ -132,18 +136,18 @@ def _change(
     records: Mapping[str, Record],
     operations: Sequence[Operation],
     *,
-    tell: Tell,
+    out: Any,
     past: Mapping[str, tuple[str, ...]] | None = None,
     undoes: str = "",
 ) -> None:
     """Do operations on tables with these records, in the open transaction."""
     if not operations:
         return
-    place, run = _find_place(connection, ns), new_run()
+    place, run = find_place(connection, ns), new_run()
     data = _read_as(place, operations)
-    _check(connection, place, operations, data, tell)
+    _check(connection, place, operations, data, out)
     for operation in operations:
-        _settle(connection, place, operation, data, tell)
+        _settle(connection, place, operation, data, out)
     for name in dict.fromkeys(operation.table for operation in operations):
         its = [operation for operation in operations if operation.table == name]
         if isinstance(its[-1], ForgetTable):
@@ -152,9 +156,11 @@ def _change(
         before = records[name]
         after = before.advance(its, run=run, undoes=undoes).remembering((past or {}).get(name, ()))
         write(connection, ns, name, after)
+        note(connection, ns, before.state, after.state, its)
 
 
-def _find_place(connection: BaseDatabaseWrapper, ns: int) -> Place:
+def find_place(connection: BaseDatabaseWrapper, ns: int) -> Place:
+    """Return what the catalog says of the tables of a namespace."""
     rows = fetch_all(connection, TABLE_ENTRIES, {"namespaces": [ns]})
     entries = {name: json.loads(data) for _, name, _, data in rows}
     return Place(ns, {name: ptr for _, name, ptr, _ in rows}, entries)
@@ -172,12 +178,12 @@ def _read_as(place: Place, operations: Iterable[Operation]) -> dict[str, str]:
 
 
 def _check(
-    connection: BaseDatabaseWrapper, place: Place, operations: Sequence[Operation], data: dict[str, str], tell: Tell
+    connection: BaseDatabaseWrapper, place: Place, operations: Sequence[Operation], data: dict[str, str], out: Any
 ) -> None:
     """Raise ``SchemaDataError`` with all that documents do not keep."""
     offences: list[Offence] = []
     for demand in find_demands(connection, operations, data):
-        tell(f"Checking {demand.table}: {demand.what}.")
+        out.write(f"Checking {demand.table}: {demand.what}.")
         if (offence := ask(connection, demand, place.ns, place.ptrs[demand.table])) is not None:
             offences.append(offence)
     if offences:
@@ -196,21 +202,19 @@ def _is_empty(connection: BaseDatabaseWrapper, place: Place, name: str) -> bool:
 
 
 def _settle(
-    connection: BaseDatabaseWrapper, place: Place, operation: Operation, data: dict[str, str], tell: Tell
+    connection: BaseDatabaseWrapper, place: Place, operation: Operation, data: dict[str, str], out: Any
 ) -> None:
     """Make or remove the key rows of a unique constraint."""
     if not isinstance(operation, (AddConstraint, RemoveConstraint)) or operation.constraint.kind != "unique":
         return
     table, constraint, ptr = operation.table, operation.constraint, place.ptrs[operation.table]
     if isinstance(operation, RemoveConstraint):
-        unique.remove(connection, ns=place.ns, ptr=ptr, name=constraint.name)
+        unique.remove(connection, ns=place.ns, ptr=ptr, name=place.key_name(table, constraint.name))
         return
     key = find_key(connection, table, constraint)
     if key is None:
-        tell(f"{constraint.name} is known to older code only: run kontract_migrate verify once that is back.")
+        out.write(f"{constraint.name} is known to older code only: run kontract_migrate verify once that is back.")
         return
     total = fetch_one(connection, COUNT_LIVE, {"ns": place.ns, "ptr": ptr})[0]
-    progress = Progress(f"Making the values of {constraint.name} unique", total, tell)
-    unique.build(
-        connection, ns=place.ns, ptr=ptr, constraint=constraint, key=key, data=data[table], tell=progress.reached
-    )
+    progress = Progress(out, f"Making the values of {constraint.name} unique", total)
+    unique.build(connection, ns=place.ns, ptr=ptr, name=constraint.name, key=key, data=data[table], tell=progress.tell)

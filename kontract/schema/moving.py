@@ -23,7 +23,7 @@ from kontract.schema.ledger import MIGRATION, MOVING, REMOVED, TABLE, Entry, Led
 from kontract.schema.loader import Migration, load
 from kontract.schema.moves import Cast, Move, RemoveTable, RenameTable, RunPython
 from kontract.schema.record import Record, new_run
-from kontract.schema.rewriting import contract, finish_moving, in_batches, start_moving
+from kontract.schema.rewriting import end_older_code, finish_moving, in_batches, start_moving
 from kontract.schema.upcasts import flip, note_casts
 
 # --- What there is to do ---------------------------------------------------------------------------------------------
@@ -34,6 +34,14 @@ def pending(connection: BaseDatabaseWrapper, ns: int) -> list[str]:
     ledger = Ledger(connection, ns)
     done, unfinished = _applied(ledger), {moving["by"] for moving in ledger.list(MOVING).values()}
     return [migration.name for migration in load() if migration.name not in done or migration.name in unfinished]
+
+
+def remaining(connection: BaseDatabaseWrapper, ns: int) -> list[Move]:
+    """Return the operations of migration files that are not recorded yet, in their order."""
+    ledger = Ledger(connection, ns)
+    done = _applied(ledger)
+    files = [migration for migration in load() if migration.name not in done]
+    return [move for file in files for move in file.operations[ledger.position(file.name)["done"] :]]
 
 
 def applied(connection: BaseDatabaseWrapper, ns: int) -> list[str]:
@@ -49,13 +57,17 @@ def _applied(ledger: Ledger) -> set[str]:
 # --- Forwards --------------------------------------------------------------------------------------------------------
 
 
-def up(connection: BaseDatabaseWrapper, ns: int, count: int | None = None, out: Any = None) -> None:
-    """Apply what is pending, at most ``count`` files, and rewrite the documents."""
+def up(
+    connection: BaseDatabaseWrapper, ns: int, count: int | None = None, out: Any = None, *, contract: bool = False
+) -> None:
+    """Apply what is pending, at most ``count`` files, and rewrite the documents; with ``contract`` finish(), too."""
     ledger = Ledger(connection, ns, out)
     done = _applied(ledger)
     for migration in [migration for migration in load() if migration.name not in done][:count]:
         _apply(ledger, migration)
     finish_moving(ledger)
+    if contract:
+        end_older_code(ledger)
 
 
 def finish(connection: BaseDatabaseWrapper, ns: int, out: Any = None) -> None:
@@ -65,7 +77,7 @@ def finish(connection: BaseDatabaseWrapper, ns: int, out: Any = None) -> None:
     """
     ledger = Ledger(connection, ns, out)
     finish_moving(ledger)
-    contract(ledger)
+    end_older_code(ledger)
 
 
 def fake(connection: BaseDatabaseWrapper, ns: int) -> None:

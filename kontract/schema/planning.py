@@ -3,7 +3,7 @@
 Namespaces that look alike, as those of tenants do, are looked at once.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from kontract.mvcc.versions.schema import FINGERPRINTS, IS_EMPTY, TABLE_ENTRIES
 from kontract.schema.declared import find_model, make_value
 from kontract.schema.diff import Difference, diff
 from kontract.schema.lock import Lock
+from kontract.schema.moves import Move
 from kontract.schema.operations import AddField, AddTable, Operation
 from kontract.schema.record import Record, read_texts
 from kontract.schema.state import State, TableState, digest
@@ -56,18 +57,20 @@ def make_plans(
     lock: Lock | None = None,
     creating: Collection[int] = (),
     revert: bool = False,
+    remaining: Callable[[int], Sequence[Move]] = lambda ns: (),
 ) -> list[Plan]:
     """Return what brings namespaces, numbers by names, to the state ``wanted``.
 
     In those that are ``creating`` tables are created that are missing; elsewhere that happens at their first use.  With
-    ``revert`` states that the records know as former ones are wanted on purpose.
+    ``revert`` states that the records know as former ones are wanted on purpose.  ``remaining`` are the operations of
+    migration files that come before that in a namespace.
     """
     plans = []
     filled: dict[tuple[str, str], Any] = {}
     for names in _group(connection, namespaces, creating):
         numbers = {name: namespaces[name] for name in names}
         first = numbers[names[0]]
-        plan = _make_plan(connection, first, numbers, wanted, create=first in creating)
+        plan = _make_plan(connection, first, numbers, wanted, remaining(first), create=first in creating)
         if not revert:
             plan = replace(plan, newer=find_newer(plan.texts, wanted, lock))
         operations = tuple(_fill(operation, connection, filled) for operation in plan.difference.operations)
@@ -87,24 +90,40 @@ def _group(
 
 
 def _make_plan(
-    connection: BaseDatabaseWrapper, ns: int, numbers: Mapping[str, int], wanted: State, *, create: bool
+    connection: BaseDatabaseWrapper,
+    ns: int,
+    numbers: Mapping[str, int],
+    wanted: State,
+    moves: Sequence[Move],
+    *,
+    create: bool,
 ) -> Plan:
     texts = read_texts(connection, [ns])[ns]
     ptrs = {name: ptr for _, name, ptr, _ in fetch_all(connection, TABLE_ENTRIES, {"namespaces": [ns]})}
-    before = {name: Record.from_text(text).state for name, text in texts.items()}
+    before: State = {name: Record.from_text(text).state for name, text in texts.items()}
     adopted = {name: table for name, table in wanted.items() if name in ptrs and name not in texts}
-    after = wanted if create else {name: table for name, table in wanted.items() if name in ptrs}
-    difference = diff(before | adopted, after)
+    before = _moved({**before, **adopted}, moves, wanted)
+    known = before.keys() | ptrs.keys()
+    after = wanted if create else {name: table for name, table in wanted.items() if name in known}
+    difference = diff(before, after)
     if difference.refusals and not create:  # may be a rename, which only the table that is new elsewhere tells
-        difference = _without_new(diff(before | adopted, wanted), ptrs)
+        difference = _without_new(diff(before, wanted), known)
     if difference.refusals:
         empty = _find_empty(connection, numbers.values(), ptrs, {refusal.table for refusal in difference.refusals})
-        difference = diff(before | adopted, after, empty=empty) if empty else difference
+        difference = diff(before, after, empty=empty) if empty else difference
     return Plan(numbers=numbers, texts=texts, adopted=adopted, difference=difference)
 
 
-def _without_new(difference: Difference, ptrs: Mapping[str, int]) -> Difference:
-    kept = tuple(operation for operation in difference.operations if operation.table in ptrs)
+def _moved(state: State, moves: Iterable[Move], wanted: State) -> State:
+    """Return what ``state`` will be once migration files are applied."""
+    for move in moves:
+        if move.table in state:
+            state = move.resolve(state[move.table], wanted.get(move.table)).apply(state)
+    return state
+
+
+def _without_new(difference: Difference, known: Collection[str]) -> Difference:
+    kept = tuple(operation for operation in difference.operations if operation.table in known)
     return replace(difference, operations=kept)
 
 

@@ -7,7 +7,6 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kontract.mvcc.connections import fetch_one
 from kontract.mvcc.versions.schema import REMOVE_KEYS, build_keys
-from kontract.schema.state import ConstraintState
 
 _BATCH: Final = 10_000  # documents in one statement
 
@@ -22,19 +21,20 @@ def build(
     *,
     ns: int,
     ptr: int,
-    constraint: ConstraintState,
+    name: str,
     key: str,
     data: str,
     tell: Callable[[int], None],
 ) -> None:
     """Make a constraint's key rows what the documents have, in the open transaction.
 
-    ``key`` is SQL for the key, ``data`` for a document's data; ``tell`` is given how many documents are done.
+    ``name`` is what its key rows are called by, ``key`` SQL for the key, ``data`` SQL for a document's data.  ``tell``
+    is given how many documents are done.
     """
-    remove(connection, ns=ns, ptr=ptr, name=constraint.name)
+    remove(connection, ns=ns, ptr=ptr, name=name)
     statement, after, done = build_keys(data, key), "", 0
     while True:
-        params = {"ns": ns, "ptr": ptr, "prefix": prefix(ptr, constraint.name), "after": after, "batch": _BATCH}
+        params = {"ns": ns, "ptr": ptr, "prefix": prefix(ptr, name), "after": after, "batch": _BATCH}
         count, last = fetch_one(connection, statement, params)
         done += count
         tell(done)

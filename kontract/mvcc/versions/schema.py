@@ -13,7 +13,8 @@ WHERE ns = ANY(%(namespaces)s) AND ptr = {CATALOG} AND _deleted_txid IS NULL AND
 """
 TABLE_ENTRIES: Final = f"""
 SELECT ns, substr(id, 7), (data ->> 'ptr')::int, data::text FROM storage
-WHERE ns = ANY(%(namespaces)s) AND ptr = {CATALOG} AND _deleted_txid IS NULL AND id LIKE 'table/%%' ORDER BY ns, id
+WHERE ns = ANY(%(namespaces)s) AND ptr = {CATALOG} AND _deleted_txid IS NULL AND id LIKE 'table/%%'
+  AND NOT data ? 'renamed_to' ORDER BY ns, id
 """
 IS_EMPTY: Final = """
 SELECT NOT EXISTS (SELECT FROM storage WHERE ns = %(ns)s AND ptr = %(ptr)s)

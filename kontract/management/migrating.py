@@ -1,0 +1,198 @@
+"""What ``kontract_migrate`` does about the schema of logical tables, and says about it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from kontract.context import DEFAULT_NAMESPACE, get_namespace, namespace
+from kontract.exceptions import SchemaError, SchemaNewerError, SchemaRefusedError
+from kontract.management.indexing import find_steps
+from kontract.schema import executor, loader, moving
+from kontract.schema.declared import from_models
+from kontract.schema.diff import Refusal
+from kontract.schema.lock import Lock, find_path, read_lock
+from kontract.schema.planning import Plan, make_plans
+from kontract.schema.progress import Progress
+from kontract.schema.state import State
+from kontract.schema.verifying import verify
+from kontract.tables.catalog import list_namespaces, resolve_namespace
+
+_ATTEMPTS = 5  # to do what a plan says, where other processes do the same
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """What code wants, and where: ``namespaces`` are numbers by names, ``creating`` those that get missing tables."""
+
+    connection: BaseDatabaseWrapper
+    namespaces: dict[str, int]
+    creating: frozenset[int]
+    wanted: State
+    lock: Lock | None
+    revert: bool = False
+
+    def plans(self, names: Iterable[str] | None = None) -> list[Plan]:
+        """Return what is to be done, in all namespaces or in those with these names."""
+        namespaces = self.namespaces if names is None else {name: self.namespaces[name] for name in names}
+        return make_plans(
+            self.connection,
+            namespaces,
+            self.wanted,
+            lock=self.lock,
+            creating=self.creating,
+            revert=self.revert,
+            remaining=lambda ns: moving.remaining(self.connection, ns),
+        )
+
+    def pending(self) -> dict[str, list[str]]:
+        """Return the migration files that are to be applied, by namespace; only those that have any."""
+        if not loader.load():
+            return {}
+        found = {name: moving.pending(self.connection, ns) for name, ns in self.namespaces.items()}
+        return {name: files for name, files in found.items() if files}
+
+
+def open_project(connection: BaseDatabaseWrapper, *, everywhere: bool, revert: bool = False) -> Project:
+    """Return the project, with all namespaces or with the current one; inside a block it is the block's.
+
+    Raises ``CommandError`` for a lock file that cannot be read.
+    """
+    name = get_namespace()
+    everywhere = everywhere and name == DEFAULT_NAMESPACE
+    namespaces = list_namespaces(connection) if everywhere else {name: resolve_namespace(connection, name)}
+    try:
+        lock = read_lock(find_path())
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+    return Project(
+        connection=connection,
+        namespaces=namespaces,
+        creating=frozenset([resolve_namespace(connection, name)]),
+        wanted=from_models(connection),
+        lock=lock,
+        revert=revert,
+    )
+
+
+def refuse(plans: Sequence[Plan]) -> None:
+    """Raise what keeps changes from happening by themselves: ``SchemaNewerError``, ``SchemaRefusedError``."""
+    if newer := list(dict.fromkeys(reason for plan in plans for reason in plan.newer)):
+        raise SchemaNewerError(
+            "Newer code than this has changed the database. Deploy the newer code; or, if this code takes its changes "
+            "back, run kontract_migrate --revert.\n" + "\n".join(f"- {reason}" for reason in newer)
+        )
+    if refusals := find_refusals(plans):
+        listed = "\n".join(f"- {refusal.what}" for refusal in refusals)
+        raise SchemaRefusedError(
+            "These changes of models do not happen by themselves, because documents would lose what they hold:\n"
+            f"{listed}\nWrite a migration file for them with `manage.py kontract_migrate create NAME`, which begins it "
+            "for you, look it over, and run kontract_migrate again. If this code is older than the database, deploy "
+            "the newer one.",
+            [refusal.what for refusal in refusals],
+        )
+
+
+def find_refusals(plans: Iterable[Plan]) -> list[Refusal]:
+    """Return what does not happen by itself, each once."""
+    return list(dict.fromkeys(refusal for plan in plans for refusal in plan.difference.refusals))
+
+
+def move(project: Project, out: Any, *, count: int | None = None) -> None:
+    """Apply the migration files that are pending, at most ``count``, in every namespace."""
+    for name, files in project.pending().items():
+        out.write(f"{called(name)}: {', '.join(files[:count])}.")
+        with namespace(name):
+            moving.up(project.connection, project.namespaces[name], count, out)
+
+
+def finish(project: Project, out: Any) -> None:
+    """End, in every namespace, the time in which older code may run beside this; see ``moving.finish``."""
+    for name, ns in project.namespaces.items():
+        with namespace(name):
+            moving.finish(project.connection, ns, out)
+
+
+def apply(project: Project, plans: Iterable[Plan], out: Any) -> None:
+    """Do what happens by itself, in every namespace."""
+    past = project.lock.past if project.lock else {}
+    for plan in plans:
+        if plan.is_done:
+            continue
+        describe(plan, out)
+        progress = Progress(out, "Namespaces", len(plan.numbers))
+        for done, name in enumerate(plan.numbers, 1):
+            _apply_one(project, plan, name, out, past)
+            progress.tell(done)
+
+
+def _apply_one(project: Project, plan: Plan, name: str, out: Any, past: Any) -> None:
+    for _ in range(_ATTEMPTS):
+        try:
+            executor.apply(project.connection, plan, project.namespaces[name], out=out, past=past)
+            return
+        except executor.Changed:  # by another process, which may have done it all
+            (plan,) = project.plans([name])
+            refuse([plan])
+            if plan.is_done:
+                return
+        except SchemaError as error:
+            raise CommandError(f"{called(name)}: {error}") from error
+    raise CommandError(f"Other processes keep changing the schema of {called(name)}. Run kontract_migrate again.")
+
+
+def describe(plan: Plan, out: Any) -> None:
+    """Say what a plan does."""
+    operations = plan.difference.operations
+    if operations or plan.difference.refusals:
+        names = list(plan.numbers)
+        out.write(f"{called(names[0]) if len(names) == 1 else f'{len(names):,} namespaces'}:")
+    for operation in operations:
+        out.write(f"  {operation.describe()}")
+    for refusal in plan.difference.refusals:
+        out.write(f"  refused: {refusal.what}")
+
+
+def called(name: str) -> str:
+    """Return how a namespace is called in a sentence."""
+    return f"Namespace {name}" if name else "The default namespace"
+
+
+def fake(project: Project) -> None:
+    """Record what code wants, whatever documents look like."""
+    for name, ns in project.namespaces.items():
+        with namespace(name):
+            moving.fake(project.connection, ns)
+        executor.fake(project.connection, ns, project.wanted)
+
+
+def ask_documents(project: Project, out: Any) -> None:
+    """Raise ``CommandError`` where documents do not keep what models demand."""
+    found = [
+        f"{called(name)}: {offence}"
+        for name, ns in project.namespaces.items()
+        for offence in verify(project.connection, ns, out)
+    ]
+    if found:
+        raise CommandError("Documents do not keep what models demand:\n" + "\n".join(found))
+    out.write("All documents keep what models demand.")
+
+
+def find_drift(project: Project, *, indexes: bool, everywhere: bool) -> list[str]:
+    """Return in which ways code, lock file, catalog and indexes differ, as sentences."""
+    found = []
+    if project.lock is not None and not project.lock.fits(project.wanted):
+        found.append("The lock file differs from the models. Run `manage.py kontract_migrate lock`, and commit it.")
+    for name, files in project.pending().items():
+        found.append(f"{called(name)} lacks the migration files {', '.join(files)}.")
+    for plan in project.plans():
+        where = ", ".join(map(called, list(plan.numbers)[:3])) + ("" if len(plan.numbers) < 4 else ", ...")
+        found += [f"{where}: {reason}" for reason in plan.newer]
+        found += [f"{where}: to {operation.describe()}." for operation in plan.difference.operations]
+        found += [f"{where}: {refusal.what}" for refusal in plan.difference.refusals]
+        found += [f"{where}: the table {name} has no record yet." for name in plan.adopted]
+    if indexes:
+        found += [f"Indexes: {step.what}." for step in find_steps(project.connection, everywhere=everywhere)]
+    return found

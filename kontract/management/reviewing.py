@@ -1,0 +1,109 @@
+"""The parts of ``kontract_migrate`` that look back and ahead: status, down, and beginning a migration file."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import CommandError
+
+from kontract.context import namespace
+from kontract.exceptions import SchemaError
+from kontract.management.migrating import Project, called, find_refusals
+from kontract.schema import executor, moving, scaffold
+from kontract.schema.diff import Refusal
+from kontract.schema.record import Record, Step, read_all
+
+
+def create(project: Project, name: str, *, app: str | None, interactive: bool, out: Any) -> None:
+    """Write a migration file for what does not happen by itself, asking what may have been renamed."""
+    refusals = find_refusals(project.plans())
+    sources = [source for refusal in refusals for source in _choose(refusal, interactive=interactive, out=out)]
+    try:
+        path = scaffold.create(name, refusals, sources, app)
+    except SchemaError as error:
+        raise CommandError(str(error)) from error
+    out.write(f"Wrote {path}. Look it over, then run kontract_migrate.")
+    for refusal in refusals:
+        if not refusal.operation:
+            out.write(f"Not in it: {refusal.what}")
+
+
+def _choose(refusal: Refusal, *, interactive: bool, out: Any) -> Sequence[str]:
+    """Return the source of operations for a change."""
+    if refusal.question and interactive and not _ask(refusal.question):
+        return refusal.otherwise
+    if refusal.question and not interactive:
+        out.write(f"{refusal.question} Taken for a yes: else write {' and '.join(refusal.otherwise)} instead.")
+    return [refusal.operation] if refusal.operation else []
+
+
+def _ask(question: str) -> bool:
+    while (answer := input(f"{question} [y/n] ").strip().lower()) not in ("y", "yes", "n", "no"):
+        pass
+    return answer.startswith("y")
+
+
+def down(project: Project, count: int, out: Any) -> None:
+    """Take back the last ``count`` runs in every namespace: files, and changes that have happened by themselves."""
+    for name, ns in project.namespaces.items():
+        for _ in range(count):
+            steps = find_last(read_all(project.connection, ns).values())
+            if not steps:
+                out.write(f"{called(name)}: nothing to take back.")
+                break
+            try:
+                with namespace(name):
+                    _take_back(project, ns, steps[0], out, name)
+            except SchemaError as error:
+                raise CommandError(f"{called(name)}: {error}") from error
+
+
+def _take_back(project: Project, ns: int, step: Step, out: Any, name: str) -> None:
+    if step.by:
+        moving.down(project.connection, ns, 1, out)
+        return
+    for done in executor.take_back(project.connection, ns, step.run, out=out):
+        out.write(f"{called(name)}: {done}.")
+
+
+def find_last(records: Iterable[Record]) -> list[Step]:
+    """Return the steps of the last run that was not taken back."""
+    runs: dict[str, list[Step]] = defaultdict(list)
+    for record in records:
+        for step in record.steps:
+            runs[step.run].append(step)
+    undone = {step.undoes for steps in runs.values() for step in steps if step.undoes}
+    left = [run for run, steps in runs.items() if run not in undone and not any(step.undoes for step in steps)]
+    return runs[max(left)] if left else []
+
+
+def show_status(project: Project, out: Any) -> None:
+    """Say at which number each table is in each namespace, what was done last, and what is to be done."""
+    pending = project.pending()
+    for plan in project.plans():
+        names = list(plan.numbers)
+        out.write(called(names[0]) if len(names) == 1 else f"{len(names):,} namespaces, such as {called(names[0])}")
+        records = {name: Record.from_text(text) for name, text in sorted(plan.texts.items())}
+        for name, record in records.items():
+            out.write(f"  {name}: number {record.schema}{_last_change(record)}")
+        for file in pending.get(names[0], ()):
+            out.write(f"  to be applied: {file}")
+        for operation in plan.difference.operations:
+            out.write(f"  to do: {operation.describe()}")
+        for line in (*plan.newer, *(refusal.what for refusal in plan.difference.refusals)):
+            out.write(f"  refused: {line}")
+
+
+def _last_change(record: Record) -> str:
+    if not record.steps:
+        return ""
+    step = record.steps[-1]
+    done = "; ".join(operation.describe() for operation in step.operations)
+    return f", {_moment(step.run)}: {done}{f' ({step.by})' if step.by else ''}"
+
+
+def _moment(run: str) -> str:
+    """Return when a run was: the milliseconds that a UUIDv7 begins with (RFC 9562)."""
+    return datetime.fromtimestamp((UUID(run).int >> 80) / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
