@@ -16,8 +16,10 @@ from typing_extensions import TypedDict
 
 from kontract.codegen.channel import ChannelEntry, describe_channel
 from kontract.codegen.schemas import Schema, Source, build_schemas
+from kontract.conf import Policy
 from kontract.exceptions import CallError, ConfigurationError
 from kontract.perms import Perm
+from kontract.rpc.channel import find_policy
 from kontract.rpc.codec import Codec, get_codec
 from kontract.rpc.procedure import Procedure, signature
 from kontract.rpc.results import HttpResp
@@ -58,7 +60,8 @@ class ProcedureEntry:
     not in ``required`` have a default, which is given as ``default`` where JSON can tell it.  ``positional`` names the
     parameters, files too, that are not keyword-only.  ``result`` is the schema of the value, of one item where
     ``is_stream``, of nothing (null) where ``is_download``.  ``has_own_status``: whether it succeeds with other statuses
-    than 200, too.  ``perm`` is written as ``"RW_"``; ``ugroups`` is None where anybody may call.
+    than 200, too.  ``perm`` is written as ``"RW_"``; ``ugroups`` is None where anybody may call.  ``raystream``
+    says whether calls must come through the encrypted channel; None where there is none, and none is required.
     """
 
     name: str
@@ -66,6 +69,7 @@ class ProcedureEntry:
     doc: str
     perm: str
     ugroups: tuple[str, ...] | None
+    raystream: Policy | None
     is_read_only: bool
     is_stream: bool
     is_download: bool
@@ -111,11 +115,14 @@ def build_manifest(procedures: Iterable[Procedure[..., Any]]) -> Manifest:
     known = sorted(procedures, key=lambda procedure: procedure.name)
     _check_errors(known)
     schemas, definitions, inputs = build_schemas([source for procedure in known for source in _list_sources(procedure)])
+    channel = describe_channel()
     return Manifest(
-        procedures=tuple(_describe(procedure, get_codec(procedure), schemas) for procedure in known),
+        procedures=tuple(
+            _describe(procedure, get_codec(procedure), schemas, has_channel=channel is not None) for procedure in known
+        ),
         definitions=definitions,
         inputs=inputs,
-        channel=describe_channel(),
+        channel=channel,
     )
 
 
@@ -155,14 +162,16 @@ def _adapt(error: type[CallError]) -> TypeAdapter[Any]:
 
 
 def _describe(
-    procedure: Procedure[..., Any], codec: Codec, schemas: Mapping[tuple[str, str], Schema]
+    procedure: Procedure[..., Any], codec: Codec, schemas: Mapping[tuple[str, str], Schema], *, has_channel: bool
 ) -> ProcedureEntry:
+    policy = find_policy(procedure)
     return ProcedureEntry(
         name=procedure.name,
         egroup=procedure.egroup,
         doc=procedure.doc,
         perm=_write_perm(procedure.perm),
         ugroups=None if procedure.ugroups is None else tuple(sorted(procedure.ugroups)),
+        raystream=policy if has_channel or policy == "required" else None,
         is_read_only=procedure.is_read_only,
         is_stream=procedure.is_stream,
         is_download=codec.is_download,

@@ -61,6 +61,7 @@ def _describe_call(entry: ProcedureEntry, *, is_get: bool = False) -> dict[str, 
         "summary": entry.doc.partition("\n")[0] or entry.name,
         **({"description": entry.doc} if "\n" in entry.doc else {}),
         "x-kontract-perm": entry.perm,
+        **({"x-kontract-raystream": entry.raystream} if entry.raystream is not None else {}),
         "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in _list_parameters(entry)],
         "responses": {**describe_success(entry, is_get=is_get), **_describe_failures(entry)},
     }
