@@ -16,7 +16,7 @@ from kontract.schema.batches import BATCH, Batch, delete_batch, move_batch, rest
 from kontract.schema.ledger import MOVING, TABLE, Entry, Ledger
 from kontract.schema.progress import Progress
 
-CONTRACT: Final = "kontract_migrate finish"  # the label of its transactions
+FINISH: Final = "kontract_migrate finish"  # the label of its transactions
 _SMALLEST: Final = 10  # documents of a batch, however often it collides with other writers
 
 
@@ -93,20 +93,20 @@ def _step(ledger: Ledger, entry: str, batch: Callable[..., Batch], size: int) ->
     return moved, total, False
 
 
-def contract(ledger: Ledger) -> None:
+def end_older_code(ledger: Ledger) -> None:
     """Refuse older code, rewrite what it has left, and forget the old names of tables."""
     entries = ledger.list(TABLE)
     mixed = [name for name, entry in entries.items() if "renamed_to" not in entry and _is_mixed(entry)]
     for name in mixed:
-        ledger.run(CONTRACT, functools.partial(_raise_number, ledger, name, "oldest"))
+        ledger.run(FINISH, functools.partial(_raise_number, ledger, name, "oldest"))
     for name in mixed:
-        ledger.run(CONTRACT, functools.partial(_start_again, ledger, name))
+        ledger.run(FINISH, functools.partial(_start_again, ledger, name))
     finish_moving(ledger)
     for name in mixed:
-        ledger.run(CONTRACT, functools.partial(_raise_number, ledger, name, "live"))
+        ledger.run(FINISH, functools.partial(_raise_number, ledger, name, "live"))
     for name, entry in entries.items():
         if "renamed_to" in entry:
-            ledger.put(CONTRACT, TABLE + name, None)
+            ledger.put(FINISH, TABLE + name, None)
 
 
 def _is_mixed(entry: Entry) -> bool:
@@ -122,4 +122,4 @@ def _raise_number(ledger: Ledger, name: str, member: str) -> None:
 
 def _start_again(ledger: Ledger, name: str) -> None:
     entry: Any = ledger.read(TABLE + name)
-    start_moving(ledger, name, to=entry["oldest"], by=CONTRACT)
+    start_moving(ledger, name, to=entry["oldest"], by=FINISH)
