@@ -9,11 +9,12 @@ so that nothing can be sent on it that would be outside of the transaction.
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import Any, cast
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 _OVERRIDDEN = ("ensure_connection", "temporary_connection", "close")
+_ARMS = "_kontract_arms"  # kept on Django's connection: what it looks like while it is armed
 
 
 def can_arm(connection: BaseDatabaseWrapper) -> bool:
@@ -26,9 +27,25 @@ def can_arm(connection: BaseDatabaseWrapper) -> bool:
     return autocommit
 
 
+def _make_arms(connection: BaseDatabaseWrapper) -> dict[str, Any]:
+    return {
+        "in_atomic_block": True,
+        "connection": None,
+        "ensure_connection": lambda: _outermost(connection).begin(),
+        "temporary_connection": lambda: _outermost(connection).begin_temporarily(),
+        "close": lambda: _outermost(connection).lose(),
+    }
+
+
+def _outermost(connection: BaseDatabaseWrapper) -> "Armed":
+    block: Any = connection.atomic_blocks[0]
+    return cast(Armed, block)
+
+
 class Armed:
     """An outermost block that has not begun.  ``begin`` enters the block itself, which is then a real one."""
 
+    __slots__ = ("_before", "_begin", "_connection", "_is_set", "_raw", "has_begun")
     _from_testcase = False  # Django asks this of the innermost of ``atomic_blocks``
 
     def __init__(self, connection: BaseDatabaseWrapper, begin: Callable[[], object]) -> None:
@@ -36,10 +53,10 @@ class Armed:
         self._connection = connection
         self._begin = begin
         self._raw = connection.connection
-        self._is_set = False
         self._before = {name: state[name] for name in _OVERRIDDEN if name in state}
         self.has_begun = False
-        state.update(closed_in_transaction=False, commit_on_exit=True, needs_rollback=False)
+        state["closed_in_transaction"] = state["needs_rollback"] = False
+        state["commit_on_exit"] = True
         self._arm([], [self], [])
 
     def end(self, *, failed: bool) -> None:
@@ -50,8 +67,8 @@ class Armed:
         self._disarm()
         if lost:
             connection.connection = None
-        connection.run_on_commit = hooks
         if hooks:
+            connection.run_on_commit = hooks
             connection.run_and_clear_commit_hooks()
 
     @contextmanager
@@ -68,36 +85,7 @@ class Armed:
             self._arm(*kept)
             connection.needs_rollback = needs_rollback
 
-    def _arm(self, savepoint_ids: list[Any], blocks: list[Any], hooks: list[Any]) -> None:
-        self._is_set = True
-        self._connection.__dict__.update(
-            in_atomic_block=True,
-            savepoint_ids=savepoint_ids,
-            atomic_blocks=blocks,
-            run_on_commit=hooks,
-            connection=None,
-            ensure_connection=self._ensure_connection,
-            temporary_connection=self._temporary_connection,
-            close=self._close,
-        )
-
-    def _disarm(self) -> None:
-        """Make the connection what it was before the block: outside of any."""
-        self._put_back()
-        self._connection.__dict__.update(
-            in_atomic_block=False, savepoint_ids=[], atomic_blocks=[], run_on_commit=[], needs_rollback=False
-        )
-
-    def _put_back(self) -> None:
-        if not self._is_set:
-            return
-        self._is_set = False
-        state = self._connection.__dict__
-        for name in _OVERRIDDEN:
-            del state[name]
-        state.update(self._before, connection=self._raw)
-
-    def _ensure_connection(self) -> None:
+    def begin(self) -> None:
         """Begin the transaction; where that fails, it can be tried again."""
         connection = self._connection
         needs_rollback = connection.needs_rollback
@@ -117,12 +105,12 @@ class Armed:
         connection.run_on_commit.extend(hooks)
         connection.needs_rollback = needs_rollback
 
-    def _temporary_connection(self) -> AbstractContextManager[Any]:
+    def begin_temporarily(self) -> AbstractContextManager[Any]:
         """Begin first, or Django would close the connection that it opens, and with it the transaction."""
-        self._ensure_connection()
+        self.begin()
         return self._connection.temporary_connection()
 
-    def _close(self) -> None:
+    def lose(self) -> None:
         """Do what closing a connection in the middle of a transaction does: the block is lost."""
         connection = self._connection
         self._put_back()
@@ -131,6 +119,30 @@ class Armed:
         connection.run_on_commit = []
         connection.closed_in_transaction = True
         connection.needs_rollback = True
+
+    def _arm(self, savepoint_ids: list[Any], blocks: list[Any], hooks: list[Any]) -> None:
+        self._is_set = True
+        state = self._connection.__dict__
+        if (arms := state.get(_ARMS)) is None:
+            arms = state[_ARMS] = _make_arms(self._connection)
+        state.update(arms)
+        state["savepoint_ids"], state["atomic_blocks"], state["run_on_commit"] = savepoint_ids, blocks, hooks
+
+    def _disarm(self) -> None:
+        """Make the connection what it was before the block: outside of any."""
+        self._put_back()
+        state = self._connection.__dict__
+        state["in_atomic_block"] = state["needs_rollback"] = False
+        state["savepoint_ids"], state["atomic_blocks"], state["run_on_commit"] = [], [], []
+
+    def _put_back(self) -> None:
+        if not self._is_set:
+            return
+        self._is_set = False
+        state = self._connection.__dict__
+        del state["ensure_connection"], state["temporary_connection"], state["close"]
+        state.update(self._before)
+        state["connection"] = self._raw
 
 
 @contextmanager

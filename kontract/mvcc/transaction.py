@@ -224,7 +224,7 @@ def run_transaction(
 
     ``at_end`` is given the result in the transaction, as the last thing in it, and returns what replaces it.
     """
-    pauses = attempts(retries)
+    pauses = None
     while True:
         block = Transaction(using=using, isolation=isolation, label=label, lazy=lazy, at_end=at_end)
         try:
@@ -232,6 +232,7 @@ def run_transaction(
                 block.result = function()
             return block.result, block.txid
         except ConflictError:
+            pauses = attempts(retries) if pauses is None else pauses
             if not block.can_run_again or (pause := next(pauses, None)) is None:
                 raise
             time.sleep(pause)
@@ -253,7 +254,7 @@ async def arun_transaction(
     at_end: Callable[[T, BaseDatabaseWrapper], T] | None = None,
 ) -> tuple[T, int | None]:
     """See run_transaction()."""
-    pauses = attempts(retries)
+    pauses = None
     while True:
         block = Transaction(using=using, isolation=isolation, label=label, lazy=lazy, at_end=at_end)
         try:
@@ -261,6 +262,7 @@ async def arun_transaction(
                 block.result = await function()
             return block.result, block.txid
         except ConflictError:
+            pauses = attempts(retries) if pauses is None else pauses
             if not block.can_run_again or (pause := next(pauses, None)) is None:
                 raise
             await asyncio.sleep(pause)

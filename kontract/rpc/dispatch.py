@@ -3,8 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import nullcontext
 from functools import partial
-from itertools import chain, repeat
-from typing import Any
+from typing import Any, Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -22,6 +21,8 @@ from kontract.rpc.results import Download, HttpResp
 
 Bound = tuple[list[Any], dict[str, Any]]
 
+_PRESENT: Final = nullcontext()
+
 
 def dispatch(procedure: Procedure[..., Any], arguments: Arguments, options: Options = PLAIN) -> Reply:
     """Run a procedure: validate its arguments, then in one transaction call it and encode its result.
@@ -29,19 +30,16 @@ def dispatch(procedure: Procedure[..., Any], arguments: Arguments, options: Opti
     A result that cannot be encoded rolls back.  Raises ``InvalidArgumentsError``, ``InvalidResultError``,
     ``ConflictError`` once the retries are used up, and what the procedure raises.
     """
-    codec = get_codec(procedure)
-    bound = _bind(codec, arguments)
+    codec, first = _bind(procedure, arguments)
     once = identify_call(options.idempotency_key, arguments)
 
-    def attempt() -> Reply:
-        return run_once(once, run)
-
     def run() -> Reply:
-        args, kwargs = next(bound)
+        args, kwargs = first.pop() if first else codec.decode(arguments)
         return _answer(codec, procedure.function(*args, **kwargs))
 
-    with nullcontext() if options.as_of is None else as_of(options.as_of):
-        transact = rehearse if options.dry_run else _transact
+    attempt = run if once is None else partial(run_once, once, run)
+    transact = rehearse if options.dry_run else _transact
+    with as_of(options.as_of) if options.as_of is not None else _PRESENT:
         reply, txid = transact(attempt, isolation=procedure.isolation, retries=procedure.retries, lazy=True)
         reply.txid = txid or reply.snapshot or known_position()
         return reply
@@ -49,19 +47,16 @@ def dispatch(procedure: Procedure[..., Any], arguments: Arguments, options: Opti
 
 async def adispatch(procedure: Procedure[..., Any], arguments: Arguments, options: Options = PLAIN) -> Reply:
     """See dispatch()."""
-    codec = get_codec(procedure)
-    bound = _bind(codec, arguments)
+    codec, first = _bind(procedure, arguments)
     once = identify_call(options.idempotency_key, arguments)
 
-    async def attempt() -> Reply:
-        return await arun_once(once, run)
-
     async def run() -> Reply:
-        args, kwargs = next(bound)
+        args, kwargs = first.pop() if first else codec.decode(arguments)
         return _answer(codec, await procedure.function(*args, **kwargs))
 
-    with nullcontext() if options.as_of is None else as_of(options.as_of):
-        transact = arehearse if options.dry_run else _atransact
+    attempt = run if once is None else partial(arun_once, once, run)
+    transact = arehearse if options.dry_run else _atransact
+    with as_of(options.as_of) if options.as_of is not None else _PRESENT:
         reply, txid = await transact(attempt, isolation=procedure.isolation, retries=procedure.retries, lazy=True)
         reply.txid = txid or reply.snapshot or known_position()
         return reply
@@ -85,12 +80,13 @@ def start_stream(procedure: Procedure[..., Any], arguments: Arguments) -> Iterat
     return items
 
 
-def _bind(codec: Codec, arguments: Arguments) -> Iterator[Bound]:
-    """Yield the arguments for each attempt anew, since one may change them.
+def _bind(procedure: Procedure[..., Any], arguments: Arguments) -> tuple[Codec, list[Bound]]:
+    """Return the codec, and the arguments of the first attempt, validated before there is a transaction.
 
-    The first are validated right now, before there is a transaction.
+    Each further attempt takes them anew, since one may change them.
     """
-    return chain([codec.decode(arguments)], map(codec.decode, repeat(arguments)))
+    codec = get_codec(procedure)
+    return codec, [codec.decode(arguments)]
 
 
 def _answer(codec: Codec, returned: Any) -> Reply:

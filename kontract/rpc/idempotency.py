@@ -61,23 +61,19 @@ def identify_call(key: str | None, arguments: Arguments) -> Once | None:
     return Once(id=_digest([caller, call.route, key]), fingerprint=_digest([arguments.args, arguments.kwargs, files]))
 
 
-def run_once(once: Once | None, attempt: Callable[[], Reply]) -> Reply:
+def run_once(once: Once, attempt: Callable[[], Reply]) -> Reply:
     """Return the answer that the call was given before, or what ``attempt`` returns, which is then kept.
 
-    To be called in the transaction of the attempt, before anything else in it; None keeps nothing.  Raises
+    To be called in the transaction of the attempt, before anything else in it.  Raises
     ``IdempotencyInProgressError`` while the first call runs, ``IdempotencyKeyReusedError`` if it had other arguments,
     ``AnswerTooLargeError`` and ``InvalidRequestError`` where the answer cannot be kept.
     """
-    if once is None:
-        return attempt()
     found = _find(once)
     return found.reply or _keep(once, attempt(), found.now)
 
 
-async def arun_once(once: Once | None, attempt: Callable[[], Awaitable[Reply]]) -> Reply:
+async def arun_once(once: Once, attempt: Callable[[], Awaitable[Reply]]) -> Reply:
     """See run_once()."""
-    if once is None:
-        return await attempt()
     found = await asynchronous.call(_find, once)
     if found.reply is not None:
         return found.reply
