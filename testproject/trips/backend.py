@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from django.shortcuts import get_object_or_404
 from pydantic import Field, StringConstraints
 
 import kontract
@@ -45,7 +46,7 @@ def add_trip(title: Title) -> str:
 @backend(egroup="trips", perm=perms.RW_)
 def rename_trip(trip: Id, title: Title) -> None:
     """Give a trip of one's own another title."""
-    found = Trip.objects.get(pk=trip)
+    found = get_object_or_404(Trip, pk=trip)
     found.title = title
     found.save()
 
@@ -53,14 +54,14 @@ def rename_trip(trip: Id, title: Title) -> None:
 @backend(egroup="trips")
 def remove_trip(trip: Id) -> None:
     """Give up a trip of one's own, with all of its stops."""
-    Trip.objects.get(pk=trip).delete()
+    get_object_or_404(Trip, pk=trip).delete()
 
 
 @backend(egroup="trips", perm=perms.RW_, errors=[UnknownCountry])
 def add_stop(trip: Id, place: Title, country: Code, note: Note = "") -> str:
     """Add a stop to the end of a trip of one's own; return its id."""
     _check_country(country)
-    stop = Trip.objects.get(pk=trip).stops.create(place=place, country=country, note=note)
+    stop = get_object_or_404(Trip, pk=trip).stops.create(place=place, country=country, note=note)
     return str(stop.pk)
 
 
@@ -68,7 +69,7 @@ def add_stop(trip: Id, place: Title, country: Code, note: Note = "") -> str:
 def edit_stop(stop: Id, place: Title, country: Code, note: Note = "") -> None:
     """Change a stop of one's own."""
     _check_country(country)
-    found = Stop.objects.get(pk=stop)
+    found = get_object_or_404(Stop, pk=stop)
     found.place, found.country, found.note = place, country, note
     found.save()
 
@@ -76,7 +77,7 @@ def edit_stop(stop: Id, place: Title, country: Code, note: Note = "") -> None:
 @backend(egroup="trips")
 def remove_stop(stop: Id) -> None:
     """Skip a stop of one's own."""
-    Stop.objects.get(pk=stop).delete()
+    get_object_or_404(Stop, pk=stop).delete()
 
 
 @backend(egroup="trips")

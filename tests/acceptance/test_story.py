@@ -1,0 +1,257 @@
+"""The demo's page as visitors use it, in a real browser; and what its calls refuse, whatever a visitor sends."""
+
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.conftest import Demo, find_free_port
+from tests.browser import Browser, Page
+
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+TRIPS = "document.querySelectorAll('.trip').length"
+
+
+@pytest.fixture(scope="module")
+def host(loaded: Demo) -> Iterator[str]:
+    """Where the demo is served."""
+    port = find_free_port()
+    with loaded.serve(port, "manage.py", "demo", "--port", str(port)):
+        yield f"127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with Browser.start() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser, host: str) -> Iterator[Page]:
+    """The page of somebody who has never been here; it has to stay clean."""
+    with browser.open() as page:
+        visit(page, host)
+        yield page
+        page.expect_clean(host)
+
+
+@pytest.fixture
+def other(browser: Browser, host: str) -> Iterator[Page]:
+    """The page of somebody else, with other cookies."""
+    with browser.open() as page:
+        visit(page, host)
+        yield page
+        page.expect_clean(host)
+
+
+def visit(page: Page, host: str) -> None:
+    page.goto(f"http://{host}/")
+    page.wait_for(f"{TRIPS} > 1")
+
+
+def plan(page: Page, title: str) -> None:
+    """Plan a trip, with the keyboard."""
+    page.type("#new-title", title)
+    page.press("Enter")
+    page.wait_for_text(title, ".trip.mine")
+
+
+def add_stop(page: Page, place: str, country: str, note: str = "") -> None:
+    page.click(".trip.mine [data-act=add]")
+    page.wait_for("document.querySelectorAll('#stop-dialog option').length === 249")
+    page.type("#stop-dialog [name=place]", place)
+    page.choose("#stop-dialog select", country)
+    page.type("#stop-dialog textarea", note)
+    page.click("#stop-dialog .primary")
+    page.wait_for_text(place, ".trip.mine .stops")
+
+
+def sign(page: Page, way: str, email: str) -> None:
+    """Register or sign in."""
+    page.click("#account")
+    page.click("label", "New account" if way == "register" else "Sign in")
+    page.type("#account-dialog [name=email]", email)
+    page.type("#account-dialog [name=password]", "a long enough secret")
+    page.click("#account-dialog .signing .primary")
+    page.wait_for("!document.querySelector('#account-dialog').open")
+
+
+def name_of(page: Page) -> str:
+    """Return what others see of the visitor."""
+    page.wait_for("!['', 'Guest'].includes(document.querySelector('#account .name').textContent)")
+    return page.text("#account .name").removesuffix(" (guest)")
+
+
+def picture(page: Page, name: str) -> None:
+    """Renew a screenshot of the documentation, if asked to."""
+    if "KONTRACT_REWRITE_DOCS" in os.environ:
+        page.evaluate("new Promise((resolve) => setTimeout(resolve, 2000))")  # until what is new glows no more
+        page.screenshot(IMAGES / f"{name}.png")
+
+
+def test_the_whole_story(page: Page, other: Page) -> None:
+    plan(page, "Portugal by tram")  # nobody asked who it is
+    add_stop(page, "Lisbon", "PT", "Line 28 before breakfast.")
+    name = name_of(page)
+    assert page.text("#account .name").endswith("(guest)")
+
+    sign(page, "register", "ada@example.com")  # the data stay, and so does the name
+    page.wait_for(f"document.querySelector('#account .name').textContent === {json.dumps(name)}")
+    page.wait_for_text("Portugal by tram", ".trip.mine")
+
+    other.wait_for_text("Lisbon", "#trips")
+    assert other.evaluate("document.querySelectorAll('.trip.mine').length") == 0
+    add_stop(page, "Porto", "PT")
+    other.wait_for_text("Porto", "#trips")  # without doing anything
+    other.wait_for_text(f"{name} added Porto.", "#notices")
+    picture(page, "wanderboard")
+
+    page.wait_for_text("added Porto", "#changes")
+    page.choose("#moment", page.evaluate("String(document.querySelector('#moment').max - 2)"))
+    page.wait_for("!document.querySelector('#trips').innerText.includes('Porto')")
+    page.wait_for_text("Lisbon", "#trips")
+    page.wait_for_text("added Lisbon", ".past-note")
+    assert not page.evaluate("document.querySelector('[data-act=add]').checkVisibility()")  # the past stays as it was
+    picture(page, "wanderboard_past")
+    page.click(".past-note [data-act=now]")
+    page.wait_for_text("Porto", "#trips")
+
+    page.click("#changes [data-act=undo]")
+    page.wait_for_text("took back Porto", "#changes")
+    other.wait_for("!document.querySelector('#trips').innerText.includes('Porto')")
+
+    page.click("#account")
+    page.wait_for_text("ada@example.com", "#account-dialog .signed")
+    page.click("#account-dialog .signed .primary")
+    page.wait_for("document.querySelectorAll('.trip.mine').length === 0")
+    assert page.text("#account .name") == "Guest"
+    page.wait_for_text("Portugal by tram", "#trips")
+
+
+def test_a_guest_who_signs_in_brings_trips_along(page: Page, other: Page) -> None:
+    plan(page, "First")
+    sign(page, "register", "grace@example.com")
+    plan(other, "Second")
+    sign(other, "login", "grace@example.com")
+    other.wait_for("document.querySelectorAll('.trip.mine').length === 2")
+    page.wait_for_text("took over Second", "#changes")
+
+
+def test_a_guest_stays_who_it_is_when_the_page_is_loaded_again(page: Page, host: str) -> None:
+    plan(page, "Reloaded")
+    name = name_of(page)
+    visit(page, host)
+    page.wait_for_text("Reloaded", ".trip.mine")
+    assert name_of(page) == name
+
+
+def test_failures_are_told_where_they_happen(page: Page) -> None:
+    plan(page, "Faults")
+    add_stop(page, "Oslo", "NO")
+    page.wait_for_text("planned Faults", "#changes")
+    page.click(".change:nth-child(2) [data-act=undo]")  # of the trip, on which there is a stop meanwhile
+    page.wait_for_text("Take that back first", "#notices .failure")
+    page.click("#account")
+    page.click("label", "Sign in")
+    page.type("#account-dialog [name=email]", "nobody@example.com")
+    page.type("#account-dialog [name=password]", "not the right secret")
+    page.click("#account-dialog .signing .primary")
+    page.wait_for_text("There is no account", "#account-dialog .signing .fault")
+    assert page.evaluate("document.querySelector('#account-dialog').open")
+
+
+def test_through_the_sealed_channel(page: Page, host: str) -> None:
+    page.click("#channel")
+    page.wait_for("document.querySelector('#channel').ariaChecked === 'true'")
+    page.wait_for_text("Sealed: only this server", "#notices")
+    page.evaluate("performance.clearResourceTimings()")
+    plan(page, "Sealed trip")
+    add_stop(page, "Bern", "CH")
+    page.click("[data-act=look]")
+    page.wait_for_text("The board as it was", ".past-note")
+    seen = page.evaluate("performance.getEntriesByType('resource').map((entry) => new URL(entry.name).pathname)")
+    assert set(seen) == {"/kontract/_rs"}
+
+
+def test_keyboard_and_accessibility(page: Page, host: str) -> None:
+    page.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the trips"
+    plan(page, "Accessible")
+    page.evaluate("document.querySelector('.trip.mine [data-act=rename]').focus()")
+    page.press("Enter")
+    page.wait_for("document.querySelector('#trip-dialog').open")
+    assert page.run_axe() == []
+    page.press("Escape")
+    assert page.evaluate("document.activeElement.dataset.act") == "rename"
+    page.evaluate("document.querySelector('#moment').focus()")
+    page.press("ArrowDown")
+    page.wait_for_text("The board as it was", ".past-note")
+    assert "planned Accessible" in page.evaluate("document.querySelector('#moment').ariaValueText")
+    for scheme in ("light", "dark"):
+        page.prefer(scheme)
+        assert page.run_axe() == []
+    page.click(".past-note [data-act=now]")
+    assert page.run_axe() == []
+    page.goto(f"http://{host}/atlas/")
+    assert page.run_axe() == []
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_on_a_phone(browser: Browser, host: str, dark: bool) -> None:
+    with browser.open(width=390, height=844, dark=dark) as phone:
+        visit(phone, host)
+        plan(phone, "Pocket")
+        assert phone.evaluate("document.documentElement.scrollWidth") == 390  # nothing sticks out
+        assert phone.run_axe() == []
+        picture(phone, f"wanderboard_phone_{'dark' if dark else 'light'}")
+        phone.expect_clean(host)
+
+
+def call(host: str, name: str, token: str | None = None, **kwargs: Any) -> Any:
+    """Call a procedure; return its result, or the code of the problem."""
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    body = json.dumps({"kwargs": kwargs}).encode()
+    request = urllib.request.Request(f"http://{host}/kontract/rpc/{name}", body, headers)
+    try:
+        with urllib.request.urlopen(request, timeout=20) as response:  # noqa: S310
+            return json.load(response)["result"]
+    except urllib.error.HTTPError as error:
+        with error:
+            return json.load(error)["code"]
+
+
+def test_nobody_changes_the_trips_of_others(host: str) -> None:
+    owner, thief = (call(host, "auth_anonymous")["access_token"] for _ in range(2))
+    trip = call(host, "add_trip", owner, title="Mine")
+    stop = call(host, "add_stop", owner, trip=trip, place="Rome", country="IT")
+    txid = call(host, "list_moments", owner)[-1]["txid"]
+    for token, undoing in ((thief, "transaction_not_found"), (None, "authentication_required")):
+        refused = [
+            call(host, "rename_trip", token, trip=trip, title="Stolen"),
+            call(host, "remove_trip", token, trip=trip),
+            call(host, "add_stop", token, trip=trip, place="X", country="IT"),
+            call(host, "edit_stop", token, stop=stop, place="X", country="IT"),
+            call(host, "remove_stop", token, stop=stop),
+            call(host, "undo_change", token, txid=txid),
+            call(host, "undo", token, txid=txid),
+        ]
+        assert refused == ["not_found"] * 5 + [undoing] * 2
+    assert call(host, "add_trip", title="Nobody's") == "authentication_required"
+    (shown,) = [each for each in call(host, "list_trips", thief) if each["id"] == trip]
+    assert (shown["title"], shown["is_mine"], [each["place"] for each in shown["stops"]]) == ("Mine", False, ["Rome"])
+    assert call(host, "add_stop", owner, trip=trip, place="Nowhere", country="ZZ") == "unknown_country"
+    assert call(host, "add_trip", owner, title=" " * 5) == "invalid_arguments"
+
+
+def test_the_board_shows_nobodys_id_or_address(host: str) -> None:
+    signed = call(host, "auth_register", credentials={"email": "eve@example.com", "password": "a long enough secret"})
+    call(host, "add_trip", signed["access_token"], title="Hidden")
+    shown = json.dumps([call(host, "list_trips"), call(host, "list_moments")])
+    assert "Hidden" in shown
+    assert signed["principal"]["id"] not in shown
+    assert "eve@example.com" not in shown
