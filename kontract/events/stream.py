@@ -71,8 +71,10 @@ class Stream:
         identity: Identity,
         credential: Credential,
         cursor: Cursor,
+        is_resumed: bool,
         seat: Seat,
     ) -> None:
+        """``cursor`` is where it goes on from; one that ``is_resumed`` comes from the client."""
         self.credential = credential
         self.namespace = get_namespace()
         self.tables = frozenset(subscription.table for subscription in tables.values())
@@ -87,7 +89,7 @@ class Stream:
         self._hub: Hub = get_hub()
         self._woken = asyncio.Event()
         self._failure: Exception | None = None
-        self._is_restarted = False
+        self._must_read = is_resumed  # from the database, which tells whether the position can be gone on from
         self._accept(identity)
         self._looked_at = time.monotonic()
 
@@ -109,7 +111,7 @@ class Stream:
 
     def restart(self) -> None:
         """See Follower.restart()."""
-        self._is_restarted = True
+        self._must_read = True
         self._woken.set()
 
     def renewed(self, found: Found, looked_at: float) -> None:
@@ -169,6 +171,7 @@ class Stream:
             for text in self._tell_results():
                 yield text
             if not await self._rest():
+                await self._check_caller()
                 yield encode("keep-alive", "", self._cursor if self.tables else None)
 
     async def _check_caller(self) -> None:
@@ -195,8 +198,8 @@ class Stream:
     # --- Changes -----------------------------------------------------------------------------------------------------
 
     async def _tell_changes(self) -> AsyncIterator[bytes]:
-        while self.tables and (self._cursor < self._hub.position or self._is_restarted):
-            page = None if self._is_restarted else self._hub.since(self._cursor, self.tables)
+        while self.tables and (self._cursor < self._hub.position or self._must_read):
+            page = None if self._must_read else self._hub.since(self._cursor, self.tables)
             if page is None:
                 try:
                     page = await self._read()
@@ -219,12 +222,12 @@ class Stream:
             logger.warning("A stream cannot read changes; trying again: %s", error)
             await asyncio.sleep(_PAUSE)
             return None
-        self._is_restarted = False
+        self._must_read = False
         return page
 
     async def _reset(self) -> bytes:
         latest = await run(runners, read_latest, self.namespace)
-        self._is_restarted = False
+        self._must_read = False
         self._cursor = Cursor(latest)
         return encode("stream-reset", json.dumps({"txid": latest}), self._cursor)
 

@@ -69,9 +69,15 @@ async def _open(request: HttpRequest) -> HttpResponseBase:
     try:
         cursor = after or Cursor(await run(runners, read_latest, get_namespace()))
         stream = Stream(
-            request, tables=tables, questions=questions, identity=identity, credential=credential, cursor=cursor,
+            request,
+            tables=tables,
+            questions=questions,
+            identity=identity,
+            credential=credential,
+            cursor=cursor,
+            is_resumed=after is not None,
             seat=seat,
-        )  # fmt: skip
+        )
         stream.check()
     except BaseException:
         seat.release()

@@ -16,6 +16,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from kontract import backend, ctx, env
+from tests.app import live as live
 from tests.app import road as road
 from tests.calls import SECRET
 

@@ -11,11 +11,32 @@ import uvicorn
 from asgiref.sync import iscoroutinefunction
 from django.core.asgi import get_asgi_application
 from django.http import HttpRequest
+from django.test import override_settings
 from django.utils.decorators import async_only_middleware
 
 import kontract
+from kontract import perms
+from kontract.auth import principals, sessions
+from kontract.auth.models import Principal
+from kontract.auth.providers import State
+from kontract.auth.tokens import make_access
 
 HEADER = "Kontract-Test-Namespace"
+MIDDLEWARE = ["tests.integration.streams.serving.in_namespace"]
+TABLES = {
+    "users": {"fields": {"secret": perms.___}},
+    "orders": {},
+    "private": {"owner_scoped": True},
+    "closed": {"perm": perms._W_},
+    "audit": {},
+    "hidden": {},
+}
+EVENTS = {"tables": {"users": None, "orders": None, "private": None, "closed": None, "audit": ["staff", "auditors"]}}
+
+
+def events_with(**options: Any) -> override_settings:
+    """Return a block with other options of events."""
+    return override_settings(KONTRACT={"TABLES": TABLES, "EVENTS": {**EVENTS, **options}})
 
 
 @async_only_middleware
@@ -111,6 +132,29 @@ class Server:
             yield reader
         finally:
             await response.aclose()
+
+
+class Caller(NamedTuple):
+    """Somebody who has signed in."""
+
+    principal: Principal
+    sid: str
+    token: str
+
+    def join(self, *groups: str) -> None:
+        """Be in these groups, and in no others."""
+        principals.set_groups(self.principal, list(groups))
+
+    def log_out(self) -> None:
+        """End the session."""
+        sessions.end(self.principal.id, only=self.sid)
+
+
+def sign_in(*groups: str) -> Caller:
+    """Return a new principal in some groups, with a session."""
+    principal = Principal.objects.create(is_anonymous=False, ugroups=list(groups))
+    sid = sessions.create(principal.id, State(), agent="", ip="")
+    return Caller(principal, sid, make_access(principal.id, sid, epoch=principal.epoch, is_anonymous=False))
 
 
 class Refused(Exception):

@@ -1,0 +1,59 @@
+"""Procedures that are followed as live queries."""
+
+from typing import Any
+
+from kontract import CallError, backend, ctx, env, perms
+from tests.guarded.models import Note
+
+
+class Missing(CallError):
+    """There is no such user."""
+
+    code = "missing_user"
+    http_status = 404
+
+
+@backend(perm=perms.R__)
+def live_users(age: int | None = None) -> list[dict[str, Any]]:
+    """Return users, of one age or of all."""
+    query = env.storage.users.query() if age is None else env.storage.users.query(age=age)
+    return [{"id": user.id, **user} for user in query]
+
+
+@backend(perm=perms.R__, errors=[Missing])
+def live_user(user_id: str) -> dict[str, Any]:
+    """Return one user."""
+    found = env.storage.users.get(user_id)
+    if found is None:
+        raise Missing("There is no such user.")
+    return dict(found)
+
+
+@backend(perm=perms.R__)
+async def live_count() -> int:
+    """Return how many users there are."""
+    return await env.storage.users.acount()
+
+
+@backend(perm=perms.R__, ugroup="staff")
+def live_staff() -> list[str]:
+    """Return the groups of the caller, who is one of the staff."""
+    return sorted(ctx.ugroups)
+
+
+@backend(perm=perms.R__)
+def live_notes(number: int) -> list[str]:
+    """Return the titles of notes with a number."""
+    return list(Note.objects.filter(number=number).order_by("title").values_list("title", flat=True))
+
+
+@backend(perm=perms.R__)
+def live_note(pk: str) -> str:
+    """Return the title of one note."""
+    title: str = Note.objects.get(pk=pk).title
+    return title
+
+
+@backend
+def live_writer() -> None:
+    """Be no live query: it may write."""
