@@ -69,16 +69,29 @@ class Browser:
     def open(self, *, width: int = 1280, height: int = 800, dark: bool = False) -> Iterator[Page]:
         """Give a page without cookies, of this size in CSS pixels, for as long as the block runs."""
         context = self._pipe.send("Target.createBrowserContext")["browserContextId"]
+        try:
+            with self._open_in(context) as page:
+                page.resize(width, height)
+                page.prefer("dark" if dark else "light")
+                yield page
+        finally:
+            self._pipe.send("Target.disposeBrowserContext", browserContextId=context)
+
+    @contextmanager
+    def open_beside(self, page: Page) -> Iterator[Page]:
+        """Give another tab, with the cookies of ``page``, for as long as the block runs."""
+        with self._open_in(page.send("Target.getTargetInfo")["targetInfo"]["browserContextId"]) as tab:
+            yield tab
+
+    @contextmanager
+    def _open_in(self, context: str) -> Iterator[Page]:
         target = self._pipe.send("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
         session = self._pipe.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        page = Page(self._pipe, session)
         try:
-            page.resize(width, height)
-            page.prefer("dark" if dark else "light")
-            yield page
+            yield Page(self._pipe, session)
         finally:
             self._pipe.forget(session)
-            self._pipe.send("Target.disposeBrowserContext", browserContextId=context)
+            self._pipe.send("Target.closeTarget", targetId=target)
 
 
 def _make_pipe() -> tuple[int, int]:

@@ -16,7 +16,6 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.test import override_settings
 from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt
-from django.views.static import serve as serve_file
 
 import kontract
 from kontract import tables
@@ -59,8 +58,15 @@ def run(report: Report, built: Path, auth: dict[str, Any]) -> None:
         application = get_asgi_application()
 
         async def count(scope: Any, receive: Any, send: Any) -> None:
-            _counts[scope["path"].rpartition("/")[2]] += 1
-            await application(scope, receive, send)
+            name = scope["path"].rpartition("/")[2]
+            _counts[name] += 1
+
+            async def note(message: Any) -> None:
+                if message["type"] == "http.response.start":
+                    _counts[f"{name} {message['status']}"] += 1
+                await send(message)
+
+            await application(scope, receive, note)
 
         report(listener.getsockname()[1])
         config = uvicorn.Config(count, lifespan="off", log_level="warning")
@@ -68,7 +74,7 @@ def run(report: Report, built: Path, auth: dict[str, Any]) -> None:
 
 
 def counts(request: HttpRequest) -> HttpResponse:
-    """Tell how many requests there were, by the last part of their path."""
+    """Tell how many requests there were, by the last part of their path, and by that and the status."""
     return JsonResponse(_counts)
 
 
@@ -86,9 +92,10 @@ def page(request: HttpRequest) -> HttpResponse:
     return HttpResponse(f"<!doctype html><title>auth</title><link rel=icon href=data:,>{script}")
 
 
-def script(request: HttpRequest, name: str) -> Any:
+def script(request: HttpRequest, name: str) -> HttpResponse:
     """Give a compiled script."""
-    return serve_file(request, name, document_root=getattr(settings, "KONTRACT_TEST_BUILT"))  # noqa: B009
+    built: Path = getattr(settings, "KONTRACT_TEST_BUILT")  # noqa: B009 - not of Django
+    return HttpResponse((built / Path(name).name).read_bytes(), content_type="text/javascript")
 
 
 urlpatterns = [

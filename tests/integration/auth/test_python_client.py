@@ -182,7 +182,7 @@ def test_a_token_is_renewed_before_it_expires(make: Make, url: str, monkeypatch:
     late = time.monotonic() + 571  # of 600 seconds
     monkeypatch.setattr("kontract.client.auth_state.time.monotonic", lambda: late)
     seen = counted(url, lambda: client.at_once(20, lambda c: c.who_am_i()))
-    assert seen == {"auth_refresh": 1, "who_am_i": 20, "counts": 1}
+    assert (seen["auth_refresh"], seen["who_am_i"]) == (1, 20)
 
 
 def test_copies_with_other_options_share_who_calls(make: Make, url: str) -> None:
@@ -223,9 +223,7 @@ def test_who_has_been_signed_out_elsewhere_is_told_once(make: Make, url: str) ->
     other.auth.login(credentials)
     other.auth.logout("all")
     time.sleep(0.6)  # what the server's process knows of the session
-    with pytest.raises(KontractProblem) as refused:
-        client.who_am_i()
-    assert refused.value.code == "invalid_token"
+    assert client.at_once(5, _fails_with_401) == [True] * 5
     assert not client.auth.principal
     assert client.who_am_i()["owner"] not in ("", visitor.id), "what follows is somebody new's"
 

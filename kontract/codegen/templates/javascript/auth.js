@@ -16,7 +16,7 @@ export function $makeAuth(functions, session, find) {
         get principal() {
             return session.principal;
         },
-        onChange: (listener) => session.listen(listener),
+        onChange: (listener) => session.listen(find(), listener),
         token: () => session.find(find()),
         async anonymous() {
             const client = find();

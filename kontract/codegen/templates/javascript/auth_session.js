@@ -21,7 +21,10 @@ export class $AuthSession {
     get principal() {
         return this.#signed?.principal;
     }
-    listen(listener) {
+    /** Tells of changes from now on, in a page also of those in other tabs. */
+    listen(client, listener) {
+        if (globalThis.location !== undefined)
+            this.#prepare(client);
         this.#listeners.add(listener);
         return () => void this.#listeners.delete(listener);
     }
@@ -151,6 +154,7 @@ export class $AuthSession {
         const { href: url } = $locate(client, "rpc");
         const options = client.auth;
         if (this.#open === undefined || this.#open.options !== options || this.#open.url !== url) {
+            this.#open?.tabs.close();
             const vault = $openVault(client);
             const tabs = new $Tabs(vault.isShared ? `kontract ${url}` : undefined, (news) => this.#hear(vault, news));
             this.#open = { options, url, vault, tabs };

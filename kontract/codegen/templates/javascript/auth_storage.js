@@ -14,8 +14,7 @@ export function $readAuth(client) {
     return (client.auth ?? {});
 }
 function $canHaveCookie(client) {
-    const { raystream = false } = client; // an encrypted channel has no cookies
-    return globalThis.location !== undefined && raystream === false;
+    return globalThis.location !== undefined && client.raystream === false; // the channel has no cookies
 }
 function $makeMemory() {
     let kept;

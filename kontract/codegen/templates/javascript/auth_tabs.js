@@ -24,6 +24,9 @@ export class $Tabs {
     tell(news) {
         this.#channel?.postMessage(news);
     }
+    close() {
+        this.#channel?.close();
+    }
     /** Runs a task while no other runs here or in another tab. Whoever had to wait has heard what came of theirs. */
     alone(task) {
         const done = this.#last.then(() => (this.#locks === undefined ? task() : this.#lock(this.#locks, task)));

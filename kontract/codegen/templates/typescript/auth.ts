@@ -33,7 +33,7 @@ export interface $AuthFunctions<P, S, M> extends $SessionFunctions<P> {
 export interface $Auth<P, S, M> {
   /** Whom the calls are made for, as far as this program knows; undefined: nobody. */
   readonly principal: P | undefined;
-  /** Is told whenever that changes, by other tabs as well; returns what stops it. */
+  /** Is told whenever that changes, in other tabs as well; returns what stops it. */
   onChange(listener: (principal: P | undefined) => void): () => void;
   /** Returns a good access token, for requests of your own; undefined: nobody is signed in. */
   token(): Promise<string | undefined>;
@@ -87,7 +87,7 @@ export function $makeAuth<P, S, M>(
     get principal() {
       return session.principal;
     },
-    onChange: (listener) => session.listen(listener),
+    onChange: (listener) => session.listen(find(), listener),
     token: () => session.find(find()),
     async anonymous() {
       const client = find();

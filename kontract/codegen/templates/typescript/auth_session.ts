@@ -5,7 +5,7 @@ import { $locate, type $Client, type $Session } from "./client.ts";
 import { KontractProblem } from "./errors.ts";
 import { $parseJson } from "./json.ts";
 import { $isObject, $overNetwork } from "./sending.ts";
-import { $openVault, $readAuth, type $Vault } from "./auth_storage.ts";
+import { $openVault, $readAuth, type $Page, type $Vault } from "./auth_storage.ts";
 import { $Tabs, type $News } from "./auth_tabs.ts";
 
 /** What signing in answers. */
@@ -49,7 +49,9 @@ export class $AuthSession<P> implements $Session {
     return this.#signed?.principal;
   }
 
-  listen(listener: (principal: P | undefined) => void): () => void {
+  /** Tells of changes from now on, in a page also of those in other tabs. */
+  listen(client: $Client, listener: (principal: P | undefined) => void): () => void {
+    if ((globalThis as $Page).location !== undefined) this.#prepare(client);
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }
@@ -177,6 +179,7 @@ export class $AuthSession<P> implements $Session {
     const { href: url } = $locate(client, "rpc");
     const options = client.auth;
     if (this.#open === undefined || this.#open.options !== options || this.#open.url !== url) {
+      this.#open?.tabs.close();
       const vault = $openVault(client);
       const tabs = new $Tabs<P>(vault.isShared ? `kontract ${url}` : undefined, (news) => this.#hear(vault, news));
       this.#open = { options, url, vault, tabs };

@@ -51,8 +51,7 @@ export function $readAuth(client: $Client): AuthOptions {
 }
 
 function $canHaveCookie(client: $Client): boolean {
-  const { raystream = false } = client as { readonly raystream?: unknown }; // an encrypted channel has no cookies
-  return (globalThis as $Page).location !== undefined && raystream === false;
+  return (globalThis as $Page).location !== undefined && client.raystream === false; // the channel has no cookies
 }
 
 function $makeMemory(): TokenStorage {

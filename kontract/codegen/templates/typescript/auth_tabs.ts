@@ -10,6 +10,7 @@ export interface $News<P> {
 interface $Channel {
   onmessage: ((event: { readonly data: unknown }) => void) | null;
   postMessage(message: unknown): void;
+  close(): void;
 }
 
 interface $Locks {
@@ -47,6 +48,10 @@ export class $Tabs<P> {
 
   tell(news: $News<P>): void {
     this.#channel?.postMessage(news);
+  }
+
+  close(): void {
+    this.#channel?.close();
   }
 
   /** Runs a task while no other runs here or in another tab. Whoever had to wait has heard what came of theirs. */
