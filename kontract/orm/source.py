@@ -45,6 +45,11 @@ def register(model: Any) -> None:
     _models.setdefault(model._meta.db_table, model)
 
 
+def find_model(table_name: str) -> Any:
+    """Return the versioned model whose logical table this is; None where there is none."""
+    return _models.get(table_name)
+
+
 def _model_of(table_name: str, likely: Any) -> Any:
     """Return the versioned model of a table, or None for an ordinary table; ``likely`` is a model it may be."""
     if likely is not None and likely._meta.db_table == table_name:

@@ -13,6 +13,7 @@ from kontract.conf import get_settings
 from kontract.orm.columns import encoder, is_reference, stored_type
 from kontract.orm.indexes import versioned_models
 from kontract.orm.rules import unique_name
+from kontract.orm.source import find_model
 from kontract.perms import show
 from kontract.schema.describing import describe
 from kontract.schema.state import STATELESS, ConstraintState, FieldState, IndexState, State, TableState
@@ -47,6 +48,12 @@ def from_model(model: Any, connection: BaseDatabaseWrapper) -> TableState:
         indexes={index.name: index for index in _indexes(opts)},
         constraints={constraint.name: constraint for constraint in _constraints(opts)},
     )
+
+
+def describe_table(name: str, connection: BaseDatabaseWrapper) -> TableState:
+    """Return the state that code wants for the table ``name``, which need not be declared."""
+    model = find_model(name)
+    return _from_settings(name) if model is None else from_model(model, connection)
 
 
 def _from_settings(name: str) -> TableState:
@@ -173,17 +180,3 @@ def _constraints(opts: Any) -> Iterator[ConstraintState]:
             yield ConstraintState(name=constraint.name, kind="unique", columns=columns, definition=definition)
         elif isinstance(constraint, CheckConstraint):
             yield ConstraintState(name=constraint.name, kind="check", definition=describe(constraint))
-
-
-# --- One table -------------------------------------------------------------------------------------------------------
-
-
-def find_model(name: str) -> Any:
-    """Return the model whose table is ``name``; None where only settings declare it, or nothing."""
-    return next((model for model in versioned_models() if model._meta.db_table == name), None)
-
-
-def describe_table(name: str, connection: BaseDatabaseWrapper) -> TableState:
-    """Return the state that code wants for the table ``name``, which need not be declared."""
-    model = find_model(name)
-    return _from_settings(name) if model is None else from_model(model, connection)

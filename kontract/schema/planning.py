@@ -11,7 +11,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kontract.mvcc.connections import fetch_all, fetch_one
 from kontract.mvcc.versions.schema import FINGERPRINTS, IS_EMPTY, TABLE_ENTRIES
-from kontract.schema.declared import find_model, make_value
+from kontract.orm.source import find_model
+from kontract.schema.declared import make_value
 from kontract.schema.diff import Difference, diff
 from kontract.schema.lock import Lock
 from kontract.schema.moves import Move

@@ -8,7 +8,7 @@ from typing import Final
 from django.apps import AppConfig, apps
 
 from kontract.exceptions import SchemaError
-from kontract.schema.declared import find_model
+from kontract.orm.source import find_model
 from kontract.schema.diff import Refusal
 from kontract.schema.loader import PACKAGE, load
 

@@ -1,0 +1,109 @@
+"""Changes of models that happen by themselves, as documents and those who read them see it."""
+
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, models
+
+import kontract
+from kontract import env
+from kontract.exceptions import SchemaDataError, SchemaRefusedError
+from tests.integration.schema.migrating import migrate, plan, record, take_back
+from tests.integration.schema.releases import forget, release
+
+pytestmark = pytest.mark.usefixtures("namespace", "forgetting")
+
+
+@pytest.fixture
+def forgetting(settings: Any) -> Any:
+    """Forget the releases of the test after it."""
+    settings.KONTRACT = {**settings.KONTRACT, "CATALOG_TTL": 0.0}
+    yield
+    forget()
+
+
+def text(**options: Any) -> Any:
+    return models.CharField(max_length=50, **options)
+
+
+def test_a_new_table_is_recorded_as_it_is_created() -> None:
+    migrate(release("things", title=text()))
+    assert record("things").state.fields.keys() == {"title"}
+    assert record("things").schema == 1
+    assert plan(release("things", title=text())).is_done
+
+
+def test_a_new_field_has_its_default_in_old_documents_and_none_is_rewritten() -> None:
+    old = release("things", title=text())
+    migrate(old)
+    thing = old.objects.create(title="Emma")
+    before = env.storage.things.history(str(thing.pk))
+    new = release("things", title=text(), pages=models.IntegerField(default=7), note=text(null=True))
+    assert "" == migrate(new)
+    found = new.objects.get(pages=7)
+    assert (found.title, found.pages, found.note) == ("Emma", 7, None)
+    assert env.storage.things.get(str(thing.pk)) == {"title": "Emma", "pages": 7}
+    assert [version.txid for version in env.storage.things.history(str(thing.pk))] == [before[0].txid]
+    assert plan(new).is_done
+
+
+def test_a_unique_constraint_holds_for_old_documents() -> None:
+    old = release("things", title=text())
+    migrate(old)
+    old.objects.create(title="Emma")
+    new = release("things", title=text(unique=True))
+    migrate(new)
+    with pytest.raises(IntegrityError):
+        new.objects.create(title="Emma")
+    new.objects.filter(title="Emma").delete()
+    new.objects.create(title="Emma")
+
+
+def test_documents_that_are_not_unique_are_listed() -> None:
+    old = release("things", title=text())
+    migrate(old)
+    ids = sorted(str(old.objects.create(title="Emma").pk) for _ in range(12))
+    other = str(old.objects.create(title="Persuasion").pk)
+    with pytest.raises(SchemaDataError) as caught:
+        migrate(release("things", title=text(unique=True)))
+    assert all(id_ in str(caught.value) for id_ in ids[:10])
+    assert "and 2 more" in str(caught.value)
+    assert other not in str(caught.value)
+    assert record("things").schema == 1
+
+
+def test_a_dropped_constraint_no_longer_holds() -> None:
+    old = release("things", title=text(unique=True))
+    migrate(old)
+    old.objects.create(title="Emma")
+    new = release("things", title=text())
+    migrate(new)
+    new.objects.create(title="Emma")
+    with pytest.raises(SchemaDataError):
+        migrate(release("things", title=text(unique=True)), revert=True)
+
+
+def test_what_would_lose_something_is_refused() -> None:
+    old = release("things", title=text(), pages=models.IntegerField())
+    migrate(old)
+    old.objects.create(title="Emma", pages=400)
+    with pytest.raises(SchemaRefusedError) as caught:
+        migrate(release("things", title=models.IntegerField()))
+    assert len(caught.value.refusals) == 2
+    assert "has no field 'pages' any more" in caught.value.refusals[0]
+    assert "title CharField(50) to title IntegerField" in caught.value.refusals[1]
+
+
+def test_the_way_back_is_a_step_of_its_own() -> None:
+    old = release("things", title=text())
+    migrate(old)
+    thing = old.objects.create(title="Emma")
+    new = release("things", title=models.TextField(unique=True), pages=models.IntegerField(default=7))
+    migrate(new)
+    new.objects.filter(pk=thing.pk).update(pages=9)
+    with kontract.namespace(kontract.context.get_namespace()):
+        take_back()
+    old = release("things", title=text())
+    assert plan(old).is_done
+    assert old.objects.get().title == "Emma"
+    old.objects.create(title="Emma")
