@@ -62,12 +62,14 @@ class Gate:
         message = self._server.parse(data)
         now = time.time()
         if isinstance(message, frames.Request):
-            opened = self._server.open(message, self._sessions.find(message.sid))
+            with self._sessions.seek(message.sid) as state:
+                opened = self._server.open(message, state)
             admitted = self._sessions.change(message.sid, partial(_admit_request, opened, now))
             return Arrival(admitted=admitted, sessions=self._sessions)
         self._count(f"raystream:{network}", self._rate, self._rate.count)
         if isinstance(message, frames.Resume):
-            resuming = self._server.open_resume(message, self._sessions.find(message.sid), now)
+            with self._sessions.seek(message.sid) as state:
+                resuming = self._server.open_resume(message, state, now)
             return self._sessions.change(message.sid, partial(_admit_resume, resuming, now))
         self._count(_EVERYBODY, self._pending, self._burst)
         accepted = self._server.accept(message, now)

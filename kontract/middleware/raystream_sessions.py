@@ -28,6 +28,7 @@ from kontract.tables.catalog import locate
 _ATTEMPTS: Final = 100  # each that fails, another process has won
 _SWEEP_CHANCE: Final = 0.02
 _SWEPT: Final = 200  # sessions
+_NOBODY: Final = "none"  # no session's id
 
 T = TypeVar("T")
 
@@ -61,10 +62,21 @@ class Sessions:
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._lock = Lock()
 
-    def find(self, sid: bytes) -> SessionState | None:
-        """Return the state that this process knows, or else the row's; None if there is no session."""
+    @contextmanager
+    def seek(self, sid: bytes) -> Iterator[SessionState | None]:
+        """Give the state that this process knows, or else the row's; None if there is no session.
+
+        A forgery takes as long, and asks the database as much, whether there is a session or not.
+        """
         with self._turn(sid) as known:
-            return known.state or self._load(known, sid)
+            remembered = known.state
+            state = remembered or self._load(known, sid)
+        try:
+            yield state
+        except NotAuthenticError:
+            if remembered is not None:
+                self._fetch(self._sql.find, id=_NOBODY)
+            raise
 
     def load(self, sid: bytes) -> SessionState | None:
         """Return the row's present state; None if there is no session (any more)."""

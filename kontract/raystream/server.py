@@ -146,7 +146,7 @@ class Server:
         self._ring = ring
         self._key = check_wrapping_key(wrapping_key)
         self._suites = frozenset(suites)
-        self._dummies = {suite: _make_dummy(suite) for suite in suites}
+        self._dummies = {suite: self._make_dummy(suite) for suite in suites}
         self._unlock = lru_cache(maxsize=CACHED_SESSIONS)(self._unlock_anew)
 
     def parse(self, data: bytes) -> frames.Init | frames.Resume | frames.Request:
@@ -188,10 +188,18 @@ class Server:
         return accept.encode(), secrets
 
     def _find(self, message: frames.Request | frames.Resume, state: SessionState | None) -> _Unlocked:
-        """Return the secrets of the session, or those of the dummy, which open nothing."""
-        if state is None or _check_row(message.sid, state).suite is not message.suite:
-            return self._dummies[message.suite]
-        return self._unlock(state.sid, state.suite, state.wrapped) or self._dummies[message.suite]
+        """Return the secrets of the session, or those of the dummy, which open nothing, by the same steps."""
+        dummy = self._dummies[message.suite]
+        found = _check_row(dummy.sid if state is None else message.sid, state or dummy)
+        if found.suite is not message.suite:
+            found = dummy
+        unlocked = self._unlock(found.sid, found.suite, found.wrapped)
+        return unlocked or self._find(message, None)
+
+    def _make_dummy(self, suite: Suite) -> SessionState:
+        """Return a session whose secrets nobody has."""
+        secrets = Secrets.decode(suite, os.urandom(frames.SID_BYTES), os.urandom(SECRETS_BYTES))
+        return SessionState.begin(secrets, self._key, self.limits, 0, owner=None)
 
     def _unlock_anew(self, sid: bytes, suite: Suite, wrapped: bytes) -> _Unlocked | None:
         secrets = unwrap(wrapped, sid=sid, suite=suite, key=self._key)
@@ -204,8 +212,3 @@ def _check_row(sid: bytes, state: SessionState | None) -> SessionState:
     if state.sid != sid:
         raise MisuseError(f"The state is that of session {state.sid.hex()}; the message is for {sid.hex()}.")
     return state
-
-
-def _make_dummy(suite: Suite) -> _Unlocked:
-    secrets = Secrets.decode(suite, frames.NO_SID, os.urandom(SECRETS_BYTES))
-    return _Unlocked(secrets, Cipher(suite, secrets.c2s))

@@ -1,13 +1,17 @@
 """Whatever is done to a message on its way, the answer over HTTP is one and the same."""
 
 import time
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import pytest
 from django.test import Client as DjangoClient
 
+from kontract.conf import RaystreamOptions, get_settings
+from kontract.middleware.raystream_gate import Gate
 from kontract.raystream.frames import RESET
 from tests.unit.raystream.damage import kinds
+from tests.unit.raystream.ranks import UNLIKELY, compare, refused
 
 from .wire import OUTER, Peer, Wire, options
 
@@ -77,3 +81,16 @@ def test_a_message_beyond_the_limit_is_not_read(wire: Wire) -> None:
 
 def test_a_content_length_that_is_none_gets_it_too(wire: Wire) -> None:
     assert seen(DjangoClient().post(OUTER, b"x", content_type="a/b", CONTENT_LENGTH="x")) == seen(wire.post(b""))
+
+
+@pytest.mark.parametrize("kind", ["RESUME", "REQUEST"])
+def test_time_does_not_tell_a_session_that_exists_from_one_that_does_not(kind: str, settings: Any) -> None:
+    settings.KONTRACT = {**settings.KONTRACT, "RAYSTREAM": options(handshakes="100000/m")}
+    peer = Peer(Wire()).connect()
+    good = make(kind, peer)
+    forged = good[:-1] + bytes([good[-1] ^ 1])
+    gate = Gate(cast(RaystreamOptions, get_settings().RAYSTREAM))
+    strange = forged[:4] + b"?" * 16 + forged[20:]
+    known, unknown = (refused(partial(gate.receive, data, "n")) for data in (forged, strange))
+    known()  # what this process has not heard of it asks for once
+    assert any(compare(known, unknown, 150) > UNLIKELY for _ in range(5))

@@ -1,7 +1,6 @@
 """Whatever is done to a message on its way: nobody takes it for authentic, and all refusals are alike."""
 
 import random
-import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -19,10 +18,12 @@ from kontract.raystream.errors import (
     TruncatedError,
 )
 from kontract.raystream.framing import Framing, Lengths, Lines
+from kontract.raystream.state import SessionState
 from kontract.raystream.suites import Suite
 
 from .damage import flips, kinds, truncations
-from .peers import OK, POST, SUITE_LIST, Gateway, connect, drain, exchange, make_pins, read
+from .peers import OK, POST, SUITE_LIST, Gateway, connect, drain, exchange, make_pins, make_server, read
+from .ranks import UNLIKELY, Act, compare, refused
 from .test_frames import MUTATIONS, mutate
 
 MESSAGES = ("INIT", "RESUME", "REQUEST")
@@ -283,16 +284,17 @@ def test_no_error_of_a_peer_is_one_of_misuse() -> None:
     assert {error.__name__ for error in RaystreamError.__subclasses__()} >= {"MisuseError", "NotAuthenticError"}
 
 
-def test_a_session_that_does_not_exist_takes_as_long_as_one_that_does() -> None:
-    sent = send("REQUEST")
-    body = RequestHead(method="POST", path="/rpc/x")
-    frame = sent.client.request(body, bytes(100_000), 1).frame
-    forged, unknown = frame[:-1] + bytes([frame[-1] ^ 1]), frame[:4] + b"\x5a" * 16 + frame[20:]
-    fastest = [min(_time(sent.gateway, data) for _ in range(40)) for data in (forged, unknown)]
-    assert max(fastest) < 5 * min(fastest)
+def test_time_does_not_tell_a_session_that_exists_from_one_that_does_not() -> None:
+    server, sent = make_server(), send("REQUEST")
+    session = sent.gateway.load(sent.data[4:20])
+    head = RequestHead(method="POST", path="/rpc/x")
+    short, long = (sent.client.request(head, bytes(size), 1).frame[:-1] + b"?" for size in (2_000, 20_000))
 
+    def refuse(frame: bytes, state: SessionState | None) -> Act:
+        message = server.parse(frame)
+        assert isinstance(message, frames.Request)
+        return refused(lambda: server.open(message, state))
 
-def _time(gateway: Gateway, data: bytes) -> float:
-    start = time.perf_counter()
-    gateway.answer(data, 1)
-    return time.perf_counter() - start
+    known, unknown, slower = refuse(short, session), refuse(short, None), refuse(long, session)
+    assert any(compare(known, unknown, 300) > UNLIKELY for _ in range(5))
+    assert compare(known, slower, 300) < UNLIKELY  # what does take longer is told, and by the same test
