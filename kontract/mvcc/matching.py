@@ -61,6 +61,8 @@ def _find_fault(path: tuple[str, ...], lookup: str, value: Any) -> str | None:
         return "must be compared with a number: the order of anything else depends on the database"
     if lookup == "in" and not (isinstance(value, (list, tuple)) and all(_is_scalar(item) for item in value)):
         return "must be compared with a list of texts, numbers, true and false"
+    if lookup == "contains" and value is None:
+        return "must be compared with what may be in it; compare with null by exact"
     if lookup == "isnull" and not isinstance(value, bool):
         return "must be compared with true or false"
     if lookup in ("startswith", "endswith") and not isinstance(value, str):

@@ -21,6 +21,7 @@ from kontract.mvcc.matching import Comparison, narrowing, parse
         ("age__in", [None]),
         ("age__in", [[1]]),
         ("age__isnull", 1),
+        ("tags__contains", None),
         ("name__startswith", 1),
         ("_id__gt", 1),
         ("_id__startswith", "a"),
