@@ -20,10 +20,15 @@ _FIND = """(selector, text) => {
   const all = [...document.querySelectorAll(selector)].filter(shown);
   return all.find((e) => text === null || (e.textContent ?? "").includes(text));
 }"""
-_PLACE = """(element) => {
+_PLACE = """async (element) => {
+  const look = () => JSON.stringify(element.getBoundingClientRect());
   element.scrollIntoView({ block: "center", inline: "center", behavior: "instant" });
+  const before = look();
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  if (look() !== before) return null;
   const box = element.getBoundingClientRect();
-  return [box.x + box.width / 2, box.y + box.height / 2];
+  const place = [box.x + box.width / 2, box.y + box.height / 2];
+  return element.contains(document.elementFromPoint(...place)) ? place : null;
 }"""
 
 
@@ -68,9 +73,9 @@ class Page:
         return answer["result"].get("value")
 
     def wait_for(self, expression: str, seconds: float = WAIT) -> Any:
-        """Return the value of a JavaScript expression once it is true."""
+        """Return the value of a JavaScript expression once it is true, as JavaScript has it."""
         deadline = time.monotonic() + seconds
-        while not (value := self._look(expression)):
+        while not (looked := self._look(f"(async (value) => [!!(await value), await value])({expression})"))[0]:
             if time.monotonic() > deadline:
                 raise AssertionError(
                     f"This has not become true in {seconds:g} seconds: {expression}\n"
@@ -78,19 +83,19 @@ class Page:
                     f"Its errors: {self.errors + self.violations + self.failures}"
                 )
             self._pipe.pump(_PAUSE)
-        return value
+        return looked[1]
 
     def wait_for_text(self, text: str, selector: str = "body") -> None:
         """Wait until an element shows a text."""
         self.wait_for(f"document.querySelector({json.dumps(selector)})?.innerText.includes({json.dumps(text)})")
 
     def _look(self, expression: str) -> Any:
-        """Return a value, or None where the page is just being replaced."""
+        """Return whether a value is true, and the value; that nothing is, where the page is just being replaced."""
         try:
             return self.evaluate(expression)
         except ProtocolError as error:
             if "context" in str(error):
-                return None
+                return False, None
             raise
 
     def text(self, selector: str = "body") -> str:
@@ -98,10 +103,13 @@ class Page:
         return str(self.evaluate(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''"))
 
     def click(self, selector: str, text: str | None = None) -> None:
-        """Click, as with a mouse, the first visible element that fits the CSS selector and contains ``text``."""
+        """Click, as with a mouse, the first visible element that fits the CSS selector and contains ``text``.
+
+        Waits until it is there, rests, and nothing covers it.
+        """
         found = f"({_FIND})({json.dumps(selector)}, {json.dumps(text)})"
         self.wait_for(f"!!{found}")
-        x, y = self.evaluate(f"({_PLACE})({found})")
+        x, y = self.wait_for(f"({_PLACE})({found})")
         for event in ("mouseMoved", "mousePressed", "mouseReleased"):
             self.send("Input.dispatchMouseEvent", type=event, x=x, y=y, button="left", clickCount=1)
 
@@ -160,7 +168,9 @@ class Page:
     def run_axe(self) -> list[str]:
         """Return the serious and critical problems of accessibility that axe-core finds, in a line each."""
         self.evaluate(read_axe())
-        found = self.evaluate("axe.run(document, { resultTypes: ['violations'] }).then((result) => result.violations)")
+        found = self.evaluate(
+            "axe.run(document, { resultTypes: ['violations'], preload: false }).then((result) => result.violations)"
+        )
         return [
             f"{problem['impact']}: {problem['help']}: {node['html'][:200]} ({node['failureSummary']})"
             for problem in found

@@ -68,7 +68,7 @@ def list_headers(entry: ProcedureEntry) -> list[str]:
 def list_badges(recipe: Recipe) -> list[Badge]:
     """Return what of a procedure is seen at one glance."""
     entry = recipe.entry
-    kinds = {"X": Badge("deletes", "deletes"), "W": Badge("writes", "writes"), "R": Badge("reads", "reads")}
+    kinds = {"W": Badge("writes", "writes"), "X": Badge("deletes", "deletes"), "R": Badge("reads", "reads")}
     found = [next((badge for bit, badge in kinds.items() if bit in entry.perm), Badge("plain", "no data"))]
     found += [Badge("plain", "stream")] if entry.is_stream else []
     found += [Badge("plain", "download")] if entry.is_download else []

@@ -93,5 +93,5 @@ def find_example(text: str, entry: ProcedureEntry) -> dict[str, Any] | None:
         if isinstance(value, dict) and value.keys() == {"kwargs"}:
             value = value["kwargs"]
         if isinstance(value, dict) and value and value.keys() <= entry.arguments["properties"].keys():
-            return value
+            return {name: value[name] for name in entry.arguments["properties"] if name in value}
     return None

@@ -9,7 +9,7 @@ from kontract.codegen.cookbook.literals import Literals, find_property
 from kontract.codegen.cookbook.recipe import Recipe
 from kontract.codegen.cookbook.samples import Sampler
 from kontract.codegen.manifest import Manifest, ProcedureEntry, UploadEntry
-from kontract.codegen.python_names import name_all
+from kontract.codegen.python_names import BUILTINS, name_all
 from kontract.codegen.typescript.names import Names
 from kontract.codegen.typescript.types import render_name
 from kontract.exceptions import ConfigurationError
@@ -54,7 +54,9 @@ def write_snippets(recipe: Recipe, url: str) -> list[Snippet]:
     found = [Snippet("curl", "curl", "sh", write_curl(recipe.entry, arguments, url))]
     if (name := find_typescript_name(recipe.entry)) is not None:
         found.append(Snippet("typescript", "TypeScript", "ts", write_typescript(recipe, name, arguments)))
-    return [*found, Snippet("python", "Python", "python", write_python(recipe, arguments, url))]
+    if (name := find_python_name(recipe.entry)) is not None:
+        found.append(Snippet("python", "Python", "python", write_python(recipe, name, arguments, url)))
+    return found
 
 
 def write_curl(entry: ProcedureEntry, arguments: Mapping[str, Any], url: str) -> str:
@@ -80,11 +82,23 @@ def _list_required_files(entry: ProcedureEntry) -> list[UploadEntry]:
 
 
 def find_typescript_name(entry: ProcedureEntry) -> str | None:
-    """Return what the TypeScript client calls a procedure; None for a name that this client cannot have."""
+    """Return what the TypeScript client calls a procedure; None where it has no function of its own."""
+    if _signs_in(entry):
+        return None
     try:
         return Names(Manifest(procedures=(entry,))).functions[entry.name]
-    except ConfigurationError:
+    except ConfigurationError:  # a name that the client itself needs
         return None
+
+
+def find_python_name(entry: ProcedureEntry) -> str | None:
+    """Return what the Python client calls a procedure; None where it has no method of its own."""
+    return None if _signs_in(entry) else name_all([entry.name], BUILTINS | {"close", "options", "auth"})[entry.name]
+
+
+def _signs_in(entry: ProcedureEntry) -> bool:
+    """Tell whether clients call a procedure of kontract.auth themselves, when they are told to sign in."""
+    return entry.egroup == "auth" and entry.name.startswith("auth_")
 
 
 def write_typescript(recipe: Recipe, name: str, arguments: Mapping[str, Any]) -> str:
@@ -106,23 +120,28 @@ def write_typescript(recipe: Recipe, name: str, arguments: Mapping[str, Any]) ->
     return f"{head}const result = await {call};"
 
 
-def write_python(recipe: Recipe, arguments: Mapping[str, Any], url: str) -> str:
-    """Return a script that makes the call."""
+def write_python(recipe: Recipe, name: str, arguments: Mapping[str, Any], url: str) -> str:
+    """Return a script that makes the call as method ``name``."""
     entry, literals = recipe.entry, Literals(recipe.definitions)
     files = _list_required_files(entry)
-    names = name_all([*entry.arguments["properties"], *(file.name for file in entry.uploads)], {"self"})
+    names = name_parameters(entry)
     given = [
         f"{names[key]}={literals.write_python(value, find_property(entry.arguments, key))}"
         for key, value in arguments.items()
     ]
     given += [f"{names[file.name]}={_write_file(file)}" for file in files]
-    call = f"client.{name_all([entry.name], {'options', 'close'})[entry.name]}({', '.join(given)})"
+    call = f"client.{name}({', '.join(given)})"
     imports = [line for sign, line in _IMPORTS.items() if any(f"={sign}" in g or f"({sign}" in g for g in given)]
     imports += ["from kontract.client import File"] if files else []
     imports = sorted(imports) + ([""] if imports else [])
     classes = ", ".join(["Client", *literals.classes])
     lines = [*imports, f"from client import {classes}", "", f'client = Client("{url}/")', *_use(entry, call)]
     return "\n".join(lines)
+
+
+def name_parameters(entry: ProcedureEntry) -> dict[str, str]:
+    """Return what the Python client calls the parameters."""
+    return name_all([*entry.arguments["properties"], *(upload.name for upload in entry.uploads)], {"self"})
 
 
 def _write_file(file: UploadEntry) -> str:

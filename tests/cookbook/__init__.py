@@ -1,0 +1,1 @@
+"""A project whose cookbook is looked at in a browser."""

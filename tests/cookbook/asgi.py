@@ -1,0 +1,8 @@
+"""The server that shows its cookbook."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.cookbook.settings")
+application = get_asgi_application()
