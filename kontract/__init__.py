@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from kontract.context import ctx as ctx
     from kontract.context import elevated as elevated
     from kontract.context import namespace as namespace
+    from kontract.events.consumers import on_change as on_change
+    from kontract.events.feed import afeed as afeed
+    from kontract.events.feed import feed as feed
     from kontract.exceptions import CallError as CallError
     from kontract.mvcc.history import Version as Version
     from kontract.mvcc.snapshot import as_of as as_of
@@ -37,6 +40,7 @@ _PUBLIC = {
     "Download": "kontract.rpc.results",
     "HttpResp": "kontract.rpc.results",
     "Version": "kontract.mvcc.history",
+    "afeed": "kontract.events.feed",
     "apin_snapshot": "kontract.tables.past",
     "as_of": "kontract.mvcc.snapshot",
     "aundo": "kontract.tables.past",
@@ -45,8 +49,10 @@ _PUBLIC = {
     "ctx": "kontract.context",
     "elevated": "kontract.context",
     "env": "kontract.tables.env",
+    "feed": "kontract.events.feed",
     "mwfilter": "kontract.rpc.filters",
     "namespace": "kontract.context",
+    "on_change": "kontract.events.consumers",
     "perm": "kontract.perms",
     "pin_snapshot": "kontract.tables.past",
     "transaction": "kontract.mvcc.transaction",

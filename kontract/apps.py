@@ -14,6 +14,7 @@ class KontractConfig(AppConfig):
     def ready(self) -> None:
         """Register the system checks, let the storage tell ``ctx`` its snapshot, and find the procedures."""
         from kontract import checks  # noqa: F401 - models are loaded now
+        from kontract.events import listener  # noqa: F401 - it learns of commits from now on
         from kontract.rpc import loading
         from kontract.schema.record import Recorder
         from kontract.tables import past  # noqa: F401
