@@ -1,10 +1,11 @@
 """kontract's URLs: ``path("kontract/", include("kontract.urls"))``."""
 
-from django.urls import path, register_converter
+from django.urls import include, path, register_converter
 from django.urls.converters import StringConverter
 
 from kontract import views
 from kontract.auth.serving import jwks
+from kontract.codegen.cookbook import serving as cookbook
 from kontract.codegen.serving import openapi
 from kontract.events.view import events
 from kontract.middleware import raystream
@@ -32,5 +33,6 @@ urlpatterns = [  # tried one after another, so what is asked for most comes firs
     path("events/", events, name="events"),
     path(raystream.PATH, raystream.unopened, name="raystream"),
     path("openapi.json", openapi, name="openapi"),
+    path("docs/", include(cookbook.urlpatterns)),
     path("jwks.json", jwks, name="jwks"),
 ]
