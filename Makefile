@@ -1,7 +1,7 @@
 # Everything here works on a machine with Python 3.11 or newer and nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format runtime bench clean
+.PHONY: help demo test lint format runtime docs bench clean
 
 # Found only when a recipe needs it; `make PYTHON=/path/to/python3.12 test` overrides it.
 PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3; do \
@@ -35,12 +35,16 @@ runtime: ## Compile what generated clients have in common to JavaScript, with th
 	rm -f kontract/codegen/templates/javascript/*.js
 	node tests/typescript/node_modules/typescript/bin/tsc --project tests/typescript/tsconfig.runtime.json
 
+docs: .venv/.stamp ## Build the manual into .site
+	$(PIP) install -e '.[docs]'
+	$(BIN)/mkdocs build
+
 bench: .venv/.stamp ## Measure against plain Django and its peers
 	$(PIP) install -e '.[bench]'
 	$(BIN)/python -m benchmarks
 
 clean: ## Remove the virtual environment, the embedded servers' data and all caches
-	rm -rf .venv .nox .pg* build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .nox .pg* .site build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	rm -rf .node tests/typescript/node_modules
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
