@@ -156,10 +156,34 @@ def answer(message: frames.Init | frames.Resume, audience: bytes, key: StaticKey
     )
 
 
-def test_calls_from_node(built: Path, servers: list[str], environment: dict[str, str]) -> None:
-    with serving({**environment, "KONTRACT_TEST_RAYSTREAM": make_options()}) as impostor:
-        command = (find_node(), "--test", "live.test.js")
-        run(*command, cwd=built, KONTRACT_TEST_SERVERS=",".join(servers), KONTRACT_TEST_IMPOSTOR=impostor)
+@pytest.fixture(scope="module")
+def impostor(built: Path, environment: dict[str, str]) -> Iterator[str]:
+    """The URL of a server of the same name, with other keys."""
+    with serving({**environment, "KONTRACT_TEST_RAYSTREAM": make_options()}) as url:
+        yield url
+
+
+@pytest.mark.parametrize("language", ["typescript", "javascript"])
+def test_calls_from_node(
+    language: str, built: Path, servers: list[str], impostor: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    directory, chosen = built, "."
+    if language == "javascript":  # the client that no compiler has seen
+        directory, chosen = tmp_path / "built", "calls of every kind"
+        shutil.copytree(built, directory)
+        (tmp_path / "node_modules").symlink_to(PACKAGES)
+        write_client(directory / "client.js", "--javascript", environment)
+    command = (find_node(), "--test", f"--test-name-pattern={chosen}", "live.test.js")
+    run(*command, cwd=directory, KONTRACT_TEST_SERVERS=",".join(servers), KONTRACT_TEST_IMPOSTOR=impostor)
+
+
+def test_compilers_and_environments(built: Path, tmp_path: Path) -> None:
+    """Compile the client alone, for what it may meet: a worker, no page, an older compiler."""
+    (tmp_path / "src").mkdir()
+    shutil.copy(built.parent / "src" / "client.ts", tmp_path / "src")
+    compile_project(tmp_path, "--lib", "ES2022,WebWorker")
+    compile_project(tmp_path, "--lib", "ES2022", "--module", "NodeNext", "--moduleResolution", "NodeNext")
+    compile_project(tmp_path, "--declaration", "--isolatedModules", "--skipLibCheck", compiler="typescript-5")
 
 
 def test_what_a_proxy_sees_of_a_browser(built: Path, servers: list[str], tmp_path: Path) -> None:

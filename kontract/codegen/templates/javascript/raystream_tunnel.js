@@ -39,7 +39,7 @@ export class $Tunnel {
     }
     /** Sends bytes, with nothing around them that tells who calls, or from which page. */
     async post(frame, signal) {
-        return $overNetwork(this.#client.fetch(this.#url.href, {
+        const init = {
             method: "POST",
             headers: { "Content-Type": "application/raystream" },
             body: frame, // TypeScript 5.7 renamed what a body can be
@@ -48,7 +48,8 @@ export class $Tunnel {
             redirect: "error",
             referrerPolicy: "no-referrer",
             signal,
-        }));
+        };
+        return $overNetwork(this.#client.fetch(this.#url.href, init));
     }
     /** Returns the error of an answer that is none, and forgets the session if the server does not know it. */
     async explain(outer, sealed) {

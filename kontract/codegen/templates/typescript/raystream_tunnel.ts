@@ -47,18 +47,17 @@ export class $Tunnel {
 
   /** Sends bytes, with nothing around them that tells who calls, or from which page. */
   async post(frame: Uint8Array, signal: AbortSignal): Promise<Response> {
-    return $overNetwork(
-      this.#client.fetch(this.#url.href, {
-        method: "POST",
-        headers: { "Content-Type": "application/raystream" },
-        body: frame as never, // TypeScript 5.7 renamed what a body can be
-        cache: "no-store",
-        credentials: "omit",
-        redirect: "error",
-        referrerPolicy: "no-referrer",
-        signal,
-      }),
-    );
+    const init = {
+      method: "POST",
+      headers: { "Content-Type": "application/raystream" },
+      body: frame as never, // TypeScript 5.7 renamed what a body can be
+      cache: "no-store",
+      credentials: "omit",
+      redirect: "error",
+      referrerPolicy: "no-referrer",
+      signal,
+    } as const;
+    return $overNetwork(this.#client.fetch(this.#url.href, init));
   }
 
   /** Returns the error of an answer that is none, and forgets the session if the server does not know it. */
