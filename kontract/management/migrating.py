@@ -8,7 +8,7 @@ from django.core.management.base import CommandError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kontract.context import DEFAULT_NAMESPACE, get_namespace, namespace
-from kontract.exceptions import SchemaError, SchemaNewerError, SchemaRefusedError
+from kontract.exceptions import SchemaDataError, SchemaError, SchemaNewerError, SchemaRefusedError
 from kontract.management.indexing import find_steps
 from kontract.schema import executor, loader, moving
 from kontract.schema.declared import from_models
@@ -138,9 +138,9 @@ def _apply_one(project: Project, plan: Plan, name: str, out: Any, past: Any) -> 
             refuse([plan])
             if plan.is_done:
                 return
-        except SchemaError as error:
-            raise CommandError(f"{called(name)}: {error}") from error
-    raise CommandError(f"Other processes keep changing the schema of {called(name)}. Run kontract_migrate again.")
+        except SchemaDataError as error:
+            raise SchemaDataError(f"{called(name)}: {error}") from error
+    raise SchemaError(f"Other processes keep changing the schema of {called(name)}. Run kontract_migrate again.")
 
 
 def describe(plan: Plan, out: Any) -> None:

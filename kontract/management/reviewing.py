@@ -6,10 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from django.core.management.base import CommandError
-
 from kontract.context import namespace
-from kontract.exceptions import SchemaError
 from kontract.management.migrating import Project, called, find_refusals
 from kontract.schema import executor, moving, scaffold
 from kontract.schema.diff import Refusal
@@ -20,10 +17,7 @@ def create(project: Project, name: str, *, app: str | None, interactive: bool, o
     """Write a migration file for what does not happen by itself, asking what may have been renamed."""
     refusals = find_refusals(project.plans())
     sources = [source for refusal in refusals for source in _choose(refusal, interactive=interactive, out=out)]
-    try:
-        path = scaffold.create(name, refusals, sources, app)
-    except SchemaError as error:
-        raise CommandError(str(error)) from error
+    path = scaffold.create(name, refusals, sources, app)
     out.write(f"Wrote {path}. Look it over, then run kontract_migrate.")
     for refusal in refusals:
         if not refusal.operation:
@@ -53,11 +47,8 @@ def down(project: Project, count: int, out: Any) -> None:
             if not steps:
                 out.write(f"{called(name)}: nothing to take back.")
                 break
-            try:
-                with namespace(name):
-                    _take_back(project, ns, steps[0], out, name)
-            except SchemaError as error:
-                raise CommandError(f"{called(name)}: {error}") from error
+            with namespace(name):
+                _take_back(project, ns, steps[0], out, name)
 
 
 def _take_back(project: Project, ns: int, step: Step, out: Any, name: str) -> None:

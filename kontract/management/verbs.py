@@ -8,7 +8,7 @@ from django.core.management.base import CommandError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kontract.conf import is_debug
-from kontract.exceptions import SchemaError, SchemaRefusedError
+from kontract.exceptions import SchemaRefusedError
 from kontract.management import migrating, reviewing
 from kontract.management.indexing import build, find_steps
 from kontract.management.migrating import Project
@@ -41,13 +41,11 @@ def _refuse(project: Project, options: Options, out: Any) -> None:
         migrating.refuse(plans)
     except SchemaRefusedError as error:
         if not (options["interactive"] and sys.stdin.isatty()):
-            raise CommandError(str(error)) from error
+            raise
         out.write(str(error))
         if name := input("Name of the file to write now (nothing: none): ").strip():
             reviewing.create(project, name, app=options["app"], interactive=True, out=out)
         raise CommandError("Nothing was changed.") from error
-    except SchemaError as error:
-        raise CommandError(str(error)) from error
 
 
 def fake(project: Project, options: Options, out: Any) -> None:

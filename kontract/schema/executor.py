@@ -217,4 +217,13 @@ def _settle(
         return
     total = fetch_one(connection, COUNT_LIVE, {"ns": place.ns, "ptr": ptr})[0]
     progress = Progress(out, f"Making the values of {constraint.name} unique", total)
-    unique.build(connection, ns=place.ns, ptr=ptr, name=constraint.name, key=key, data=data[table], tell=progress.tell)
+    unique.build(
+        connection,
+        ns=place.ns,
+        ptr=ptr,
+        name=constraint.name,
+        key=key,
+        data=data[table],
+        total=total,
+        tell=progress.tell,
+    )

@@ -8,7 +8,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from kontract.mvcc.connections import fetch_one
 from kontract.mvcc.versions.schema import REMOVE_KEYS, build_keys
 
-_BATCH: Final = 10_000  # documents in one statement
+_BATCH: Final = 100_000  # documents in one statement
+_STATEMENTS: Final = 10  # at most, because each may look at the whole table
 
 
 def prefix(ptr: int, name: str) -> str:
@@ -24,21 +25,23 @@ def build(
     name: str,
     key: str,
     data: str,
+    total: int,
     tell: Callable[[int], None],
 ) -> None:
     """Make a constraint's key rows what the documents have, in the open transaction.
 
-    ``name`` is what its key rows are called by, ``key`` SQL for the key, ``data`` SQL for a document's data.  ``tell``
-    is given how many documents are done.
+    ``name`` is what its key rows are called by, ``key`` SQL for the key, ``data`` SQL for a document's data, and
+    ``total`` how many there are.  ``tell`` is given how many documents are done.
     """
     remove(connection, ns=ns, ptr=ptr, name=name)
     statement, after, done = build_keys(data, key), "", 0
+    batch = max(_BATCH, -(-total // _STATEMENTS))
     while True:
-        params = {"ns": ns, "ptr": ptr, "prefix": prefix(ptr, name), "after": after, "batch": _BATCH}
+        params = {"ns": ns, "ptr": ptr, "prefix": prefix(ptr, name), "after": after, "batch": batch}
         count, last = fetch_one(connection, statement, params)
         done += count
         tell(done)
-        if count < _BATCH:
+        if count < batch:
             return
         after = last
 

@@ -73,5 +73,5 @@ def _complete(
         return
     total = fetch_one(connection, COUNT_LIVE, {"ns": place.ns, "ptr": ptr})[0]
     progress = Progress(out, f"Making the values of {constraint.name} unique, {lacking[0][1]:,} of which lacked", total)
-    unique.build(connection, ns=place.ns, ptr=ptr, name=name, key=key, data=data, tell=progress.tell)
+    unique.build(connection, ns=place.ns, ptr=ptr, name=name, key=key, data=data, total=total, tell=progress.tell)
     progress.finish(total)

@@ -96,6 +96,12 @@ def resolve(connection: BaseDatabaseWrapper, ns: int, name: str, *, fresh: bool 
     return table
 
 
+def find_removed(connection: BaseDatabaseWrapper, ns: int, name: str) -> Table | None:
+    """Return a table that a schema change has removed, whose history is still there; None where there is none."""
+    entry = read_entry(connection, ns, f"removed/{name}")
+    return None if entry is None else _as_table(connection, ns, name, entry["entry"])
+
+
 def _look_up(connection: BaseDatabaseWrapper, ns: int, name: str) -> Table | None:
     entry = read_entry(connection, ns, catalog_id(name))
     return None if entry is None else _as_table(connection, ns, name, entry)
@@ -149,7 +155,7 @@ def create_declared(connection: BaseDatabaseWrapper, ns: int) -> list[Table]:
 
     def write() -> list[Table]:
         existing = {table.name: table for table in list_tables(connection, ns).values()}
-        return [existing.get(name) or _create(connection, ns, name, options[name]) for name in sorted(options)]
+        return [existing.get(name) or _write_table(connection, ns, name, options[name]) for name in sorted(options)]
 
     return run_transaction(write, using=connection.alias, label="create declared tables")[0]
 
@@ -174,14 +180,18 @@ def _create(connection: BaseDatabaseWrapper, ns: int, name: str, options: TableO
     def write() -> Table:
         if read_entry(connection, ns, catalog_id(name)) is not None:
             raise TableExistsError(f"There is a logical table {name!r} already.")
-        ptr = _draw(connection, ns, "ptr", versions.FIRST_PTR)
-        entry = {"ptr": ptr, "versioned": options.versioned, "retention_days": options.retention_days}
-        write_entry(connection, ns, catalog_id(name), entry)
-        for recorder in _recorders:
-            recorder.created(connection, ns, name)
-        return _as_table(connection, ns, name, entry)
+        return _write_table(connection, ns, name, options)
 
     return run_transaction(write, using=connection.alias, label=f"create table {name}")[0]
+
+
+def _write_table(connection: BaseDatabaseWrapper, ns: int, name: str, options: TableOptions) -> Table:
+    ptr = _draw(connection, ns, "ptr", versions.FIRST_PTR)
+    entry = {"ptr": ptr, "versioned": options.versioned, "retention_days": options.retention_days}
+    write_entry(connection, ns, catalog_id(name), entry)
+    for recorder in _recorders:
+        recorder.created(connection, ns, name)
+    return _as_table(connection, ns, name, entry)
 
 
 def drop(name: str, *, using: str | None = None) -> None:

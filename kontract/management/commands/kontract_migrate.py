@@ -4,11 +4,12 @@ from argparse import ArgumentParser
 from contextlib import nullcontext
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 from psycopg.sql import Identifier
 
 from kontract.context import get_namespace, namespace
+from kontract.exceptions import SchemaError
 from kontract.management import verbs
 from kontract.management.creating import create
 from kontract.management.indexing import print_script
@@ -56,7 +57,10 @@ class Command(BaseCommand):
                 return
             run = verbs.find(options)
             connection, _ = create(alias, self.stdout)
-            run(verbs.open_project(connection, options), options, self.stdout)
+            try:
+                run(verbs.open_project(connection, options), options, self.stdout)
+            except SchemaError as error:
+                raise CommandError(str(error)) from error
 
     def _print(self, alias: str, options: dict[str, Any]) -> None:
         if options["sql"]:

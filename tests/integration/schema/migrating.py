@@ -3,10 +3,10 @@
 import io
 from typing import Any
 
-import kontract
 from django.core.management.base import OutputWrapper
+
 from kontract.context import get_namespace
-from kontract.management.migrating import refuse
+from kontract.management.migrating import Project, apply, refuse
 from kontract.schema import executor
 from kontract.schema.declared import from_model
 from kontract.schema.lock import Lock
@@ -24,15 +24,23 @@ def plan(*models: Any, lock: Lock | None = None, revert: bool = False) -> Plan:
 
 
 def migrate(*models: Any, lock: Lock | None = None, revert: bool = False) -> str:
-    """Bring the current namespace to these models; return what was said."""
+    """Bring the current namespace to these models, as kontract_migrate does; return what was said."""
     connection, ns = locate()
-    found = plan(*models, lock=lock, revert=revert)
-    refuse([found])
+    project = Project(
+        connection=connection,
+        namespaces={get_namespace(): ns},
+        creating=frozenset([ns]),
+        wanted={model._meta.db_table: from_model(model, connection) for model in models},
+        lock=lock,
+        revert=revert,
+    )
+    plans = project.plans()
+    refuse(plans)
     for model in models:
         resolve(connection, ns, model._meta.db_table)
-    out = OutputWrapper(io.StringIO())
-    executor.apply(connection, found, ns, out=out, past=lock.past if lock else {})
-    return out._out.getvalue()
+    said = io.StringIO()
+    apply(project, plans, OutputWrapper(said))
+    return said.getvalue()
 
 
 def record(table: str) -> Record:
@@ -45,6 +53,3 @@ def record(table: str) -> Record:
 def take_back() -> None:
     """Take back the last run in the current namespace."""
     executor.take_back(*locate(), max(step.run for step in record("things").steps), out=OutputWrapper(io.StringIO()))
-
-
-__all__ = ["kontract", "migrate", "plan", "record", "take_back"]

@@ -8,8 +8,11 @@ from django.db import IntegrityError, models
 import kontract
 from kontract import env
 from kontract.exceptions import SchemaDataError, SchemaRefusedError
+from kontract.mvcc.connections import fetch_all
+from kontract.tables.catalog import locate
 from tests.integration.schema.migrating import migrate, plan, record, take_back
 from tests.integration.schema.releases import forget, release
+from tests.processes import Worker
 
 pytestmark = pytest.mark.usefixtures("namespace", "forgetting")
 
@@ -39,7 +42,7 @@ def test_a_new_field_has_its_default_in_old_documents_and_none_is_rewritten() ->
     thing = old.objects.create(title="Emma")
     before = env.storage.things.history(str(thing.pk))
     new = release("things", title=text(), pages=models.IntegerField(default=7), note=text(null=True))
-    assert "" == migrate(new)
+    assert "add the field things.pages, 7 where it is missing" in migrate(new)
     found = new.objects.get(pages=7)
     assert (found.title, found.pages, found.note) == ("Emma", 7, None)
     assert env.storage.things.get(str(thing.pk)) == {"title": "Emma", "pages": 7}
@@ -107,3 +110,28 @@ def test_the_way_back_is_a_step_of_its_own() -> None:
     assert plan(old).is_done
     assert old.objects.get().title == "Emma"
     old.objects.create(title="Emma")
+
+
+# --- Several processes -----------------------------------------------------------------------------------------------
+
+
+def count_key_rows() -> int:
+    connection, ns = locate()
+    return int(fetch_all(connection, "SELECT count(*) FROM storage WHERE ns = %(ns)s AND ptr = 2", {"ns": ns})[0][0])
+
+
+def work(report: Any) -> None:
+    """Migrate as a process that starts beside others."""
+    migrate(release("things", title=text(unique=True), pages=models.IntegerField(default=7)))
+    report(record("things").schema)
+
+
+def test_processes_that_start_at_once_agree() -> None:
+    old = release("things", title=text())
+    migrate(old)
+    for number in range(50):
+        old.objects.create(title=f"Book {number}")
+    workers = [Worker(work) for _ in range(4)]
+    assert [worker.reports() for worker in workers] == [[2]] * 4
+    assert len(record("things").steps) == 1
+    assert count_key_rows() == 50
