@@ -158,6 +158,7 @@ def _casting(connection: BaseDatabaseWrapper, casts: Casts, found: Source, *, li
     params = found.params
     if by_code := casts.by_code(live=live):
         params = params | {"casts": _cast_by_code(connection, casts, found, by_code)}
+    data = data.replace("%", "%%").replace("%%(casts)s", "%(casts)s")  # the one parameter in it
     return Source(found.sql, params, data, casts.touched(live=live))
 
 

@@ -117,8 +117,7 @@ def _composed(connection: BaseDatabaseWrapper, sql: str, params: dict[str, Any])
 
 def _with_cast(connection: BaseDatabaseWrapper, found: Source) -> str:
     """Return a FROM clause with the rows as they are stored, ``s``, and beside each its document cast, ``u``."""
-    data = str(found.data).replace("%", "%%").replace("%%(casts)s", "%(casts)s")
-    sql = f"({found.sql}) s CROSS JOIN LATERAL (SELECT {data} AS data) u"
+    sql = f"({found.sql}) s CROSS JOIN LATERAL (SELECT {found.data} AS data) u"
     return _composed(connection, sql, found.params)
 
 

@@ -19,7 +19,7 @@ from kontract.mvcc.units import collect, require_unit
 from kontract.mvcc.versions.moving import AFTER, COUNT_OLDER, DELETED_AFTER, OLDER, OLDER_WITH_PREVIOUS
 from kontract.mvcc.versions.schema import COUNT_LIVE
 from kontract.mvcc.writes import Table, Write
-from kontract.tables.catalog import read_entry, resolve
+from kontract.tables.catalog import resolve
 from kontract.tables.documents import encode
 from kontract.tables.keys import conform
 
@@ -108,10 +108,9 @@ def run_batch(
 
 
 def delete_batch(connection: BaseDatabaseWrapper, ns: int, position: dict[str, Any], size: int, *, name: str) -> Batch:
-    """Delete documents of a table whose name is gone."""
-    removed = read_entry(connection, ns, f"removed/{name}") or {}
-    table = Table(ns=ns, ptr=removed["entry"]["ptr"], name=name)
-    params = {"ns": ns, "ptr": table.ptr, "after": position["after"], "limit": size}
+    """Delete documents of a table, also those that were written while others were deleted."""
+    table = resolve(connection, ns, name)
+    params = {"ns": ns, "ptr": table.ptr, "after": "", "limit": size}
     writes = [Write(table, id_, "delete") for id_, *_ in fetch_all(connection, AFTER, params)]
     return _collect(connection, writes, COUNT_LIVE, params, position)
 

@@ -113,7 +113,7 @@ def _apply_one(ledger: Ledger, migration: Migration, index: int, operation: Move
     if isinstance(operation, RunPython):
         operation.forwards()
     elif isinstance(operation, RemoveTable):
-        _hide_table(ledger, operation.table, migration.name)
+        _remove_table(ledger, operation.table, migration.name)
     else:
         found = _find_record(ledger, operation.table)
         resolved = operation.resolve(found.state, describe_table(_name_after(operation), ledger.connection))
@@ -178,13 +178,11 @@ def _rename_table(ledger: Ledger, old: str, new: str) -> None:
     ledger.write(TABLE + old, own | {"renamed_to": new})
 
 
-def _hide_table(ledger: Ledger, name: str, by: str) -> None:
-    """Take a table's name away, and note that its documents are to be deleted."""
+def _remove_table(ledger: Ledger, name: str, by: str) -> None:
+    """Note what a table was, and that its documents are to be deleted and then its name."""
     entry, found = ledger.read(TABLE + name), _find_record(ledger, name)
     since = clock.latest(ledger.connection, ledger.ns)
     ledger.write(REMOVED + name, {"entry": entry, "record": found.to_text(), "since": since})
-    ledger.write(TABLE + name, None)
-    record.write(ledger.connection, ledger.ns, name, None)
     ledger.write(MOVING + name, {"removes": name, "after": "", "by": by})
 
 

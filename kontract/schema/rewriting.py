@@ -5,6 +5,7 @@ they keep writing the documents of a batch, batches get smaller.
 """
 
 import functools
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -12,12 +13,14 @@ from typing import Any, Final
 from kontract.conf import get_settings
 from kontract.exceptions import ConflictError
 from kontract.mvcc.transaction import attempts
+from kontract.schema import record
 from kontract.schema.batches import BATCH, Batch, delete_batch, move_batch, restore_batch
 from kontract.schema.ledger import MOVING, TABLE, Entry, Ledger
 from kontract.schema.progress import Progress
 
 FINISH: Final = "kontract_migrate finish"  # the label of its transactions
 _SMALLEST: Final = 10  # documents of a batch, however often it collides with other writers
+_PATIENCE: Final = 100  # times that all attempts at a transaction may be in vain, in all batches together
 
 
 def start_moving(ledger: Ledger, table: str, *, to: int, by: str, undone: int | None = None) -> None:
@@ -42,7 +45,14 @@ def _move(ledger: Ledger, table: str, moving: Entry) -> None:
         batch = restore_batch
     what, by = f"{moving['by']}: documents of {table}", moving["by"]
     in_batches(ledger, MOVING + table, what=what, label=by, batch=functools.partial(batch, name=table))
-    ledger.put(by, MOVING + table, None)
+    ledger.run(by, functools.partial(_conclude, ledger, table, is_removed=batch is delete_batch))
+
+
+def _conclude(ledger: Ledger, table: str, *, is_removed: bool) -> None:
+    ledger.write(MOVING + table, None)
+    if is_removed:  # its name goes last, because no document can be written, or deleted, without one
+        ledger.write(TABLE + table, None)
+        record.write(ledger.connection, ledger.ns, table, None)
 
 
 def in_batches(ledger: Ledger, entry: str, *, what: str, label: str, batch: Callable[..., Batch]) -> None:
@@ -61,7 +71,7 @@ def in_batches(ledger: Ledger, entry: str, *, what: str, label: str, batch: Call
 
 def _batches(ledger: Ledger, entry: str, label: str, batch: Callable[..., Batch]) -> Iterator[tuple[int, int, bool]]:
     """Yield, after each batch, how many documents are done, how many there are in all, and whether it was the last."""
-    size, pauses = BATCH, attempts()
+    size, pauses = BATCH, itertools.chain.from_iterable(attempts() for _ in range(_PATIENCE))
 
     def step() -> tuple[int, int, bool]:
         return _step(ledger, entry, batch, size)
@@ -70,9 +80,10 @@ def _batches(ledger: Ledger, entry: str, label: str, batch: Callable[..., Batch]
         try:
             told = ledger.run(label, step)
         except ConflictError:
+            if (pause := next(pauses, None)) is None:
+                raise
             size = max(_SMALLEST, size // 2)
-            pauses = attempts() if (pause := next(pauses, None)) is None else pauses
-            time.sleep(pause or 0.0)
+            time.sleep(pause)
             continue
         yield told
         if told[-1]:

@@ -6,11 +6,11 @@ from typing import NamedTuple, TypeVar
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kontract.context import get_namespace
-from kontract.exceptions import ReadOnlyError
+from kontract.exceptions import ReadOnlyError, TableNotFound
 from kontract.mvcc.connections import get_alias, get_connection, get_read_alias
 from kontract.mvcc.snapshot import AsOf, current
 from kontract.mvcc.writes import Table
-from kontract.tables.catalog import resolve, resolve_namespace
+from kontract.tables.catalog import find_removed, resolve, resolve_namespace
 
 T = TypeVar("T")
 
@@ -46,8 +46,17 @@ class Place(NamedTuple):
         return get_connection(get_alias(self.namespace, self.using))
 
     def resolve(self, connection: BaseDatabaseWrapper, *, fresh: bool = False) -> Table:
-        """Return the table.  Raises ``TableNotFound`` and ``NamespaceNotFound``."""
-        return resolve(connection, resolve_namespace(connection, self.namespace), self.name, fresh=fresh)
+        """Return the table; of the past also one that was removed since.
+
+        Raises ``TableNotFound`` and ``NamespaceNotFound``.
+        """
+        ns = resolve_namespace(connection, self.namespace)
+        try:
+            return resolve(connection, ns, self.name, fresh=fresh)
+        except TableNotFound:
+            if self.moment is None or (table := find_removed(connection, ns, self.name)) is None:
+                raise
+            return table
 
     def look(self, connection: BaseDatabaseWrapper, read: Callable[[Table], T]) -> T:
         """Return what ``read`` finds; if that is nothing, make sure that the table is still the one it was."""

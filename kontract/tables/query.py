@@ -65,7 +65,7 @@ def _readable(table: Table, found: Source) -> Source:
     if access.find_level(table, Perm.R) is not None:
         return Source(versions.with_data(found.sql, "'{}'::jsonb"), found.params)
     if found.data is not None:
-        found = Source(versions.with_data(found.sql, found.data.replace("%", "%%")), found.params)
+        found = Source(versions.with_data(found.sql, found.data), found.params)
     if hidden := access.lacking(table, Perm.R):
         without = versions.with_data(found.sql, "s.data - %(hidden_fields)s::text[]")
         return Source(without, found.params | {"hidden_fields": sorted(hidden)})
