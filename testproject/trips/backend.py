@@ -1,22 +1,31 @@
 """What the page calls.  Whose trips a call may change is said by the models: ``owner_scoped``."""
 
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 from django.shortcuts import get_object_or_404
 from pydantic import Field, StringConstraints
+from typing_extensions import TypedDict
 
 import kontract
 from kontract import backend, ctx, env, perms
 from trips.board import Journey, read_board
 from trips.errors import UnknownCountry
 from trips.models import Stop, Trip
-from trips.moments import Moment, read_moments
+from trips.moments import Moment, follow_changes, read_moments
 from trips.names import name_of
 
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
 Note = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300)]
 Code = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 Id = Annotated[str, Field(min_length=1, max_length=36)]
+
+
+class Board(TypedDict):
+    """What the page shows: trips, the latest first, and moments, the latest last."""
+
+    trips: list[Journey]
+    moments: list[Moment]
 
 
 @backend(egroup="trips", perm=perms.R__)
@@ -26,9 +35,16 @@ def list_trips() -> list[Journey]:
 
 
 @backend(egroup="trips", perm=perms.R__)
-def list_moments() -> list[Moment]:
-    """List the latest transactions that changed trips, the latest last."""
-    return read_moments()
+def show_board() -> Board:
+    """Return all trips, and the latest transactions that changed them, of one moment."""
+    return {"trips": read_board(), "moments": read_moments()}
+
+
+@backend(egroup="trips", perm=perms.R__)
+async def watch_trips(after: Annotated[int, Field(ge=0)]) -> AsyncIterator[int]:
+    """Yield the txid of each transaction after ``after`` that changes trips, until the caller leaves."""
+    async for txid in follow_changes(after):
+        yield txid
 
 
 @backend(egroup="trips", perm=perms.R__, etag=False)
@@ -61,8 +77,8 @@ def remove_trip(trip: Id) -> None:
 def add_stop(trip: Id, place: Title, country: Code, note: Note = "") -> str:
     """Add a stop to the end of a trip of one's own; return its id."""
     _check_country(country)
-    stop = get_object_or_404(Trip, pk=trip).stops.create(place=place, country=country, note=note)
-    return str(stop.pk)
+    found = get_object_or_404(Trip, pk=trip)
+    return str(Stop.objects.create(trip=found, place=place, country=country, note=note).pk)
 
 
 @backend(egroup="trips", perm=perms.RW_, errors=[UnknownCountry])

@@ -38,7 +38,7 @@ class Command(BaseCommand):
         port = options["port"] or find_port()
         self._explain(f"http://127.0.0.1:{port}/")
         if not options["no_serve"]:
-            uvicorn.run("config.asgi:application", port=port, lifespan="off", log_level="warning")
+            serve(port)
 
     def _explain(self, root: str) -> None:
         self.stdout.write("\nIn another terminal, calls to try:\n\n")
@@ -46,6 +46,11 @@ class Command(BaseCommand):
             self.stdout.write(self.style.HTTP_NOT_MODIFIED(f"# {example.title}") + f"\n{example.curl(root)}\n\n")
         self.stdout.write(f"The demo is at {self.style.SUCCESS(root)} (Ctrl-C ends it)\n")
         self.stdout.flush()
+
+
+def serve(port: int) -> None:
+    """Serve until Ctrl-C; streams that are open then have a second to end."""
+    uvicorn.run("config.asgi:application", port=port, lifespan="off", log_level="error", timeout_graceful_shutdown=1)
 
 
 def find_port() -> int:

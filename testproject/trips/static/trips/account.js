@@ -2,15 +2,17 @@
 
 import { ask } from "./dialogs.js";
 import { find, tint, write } from "./dom.js";
+import { attempt } from "./failures.js";
 import { notify } from "./notices.js";
-import { email, isGuest, onWho, register, signIn, signOut } from "./session.js";
+import { email, findName, isGuest, onWho, register, signIn, signOut } from "./session.js";
 
 const WORDS = {
   register: { title: "Keep your trips", submit: "Create account", autocomplete: "new-password" },
   login: { title: "Welcome back", submit: "Sign in", autocomplete: "current-password" },
 };
 
-export async function startAccount() {
+/** Shows who is here; `onSwitch` is told when that is somebody else. */
+export function startAccount(onSwitch) {
   const button = find("#account");
   const dialog = find("#account-dialog");
   const [signing, signed] = dialog.querySelectorAll("form");
@@ -23,7 +25,12 @@ export async function startAccount() {
       showWay(dialog, signing);
     } else ask(dialog, {}, leave, signed);
   });
-  await onWho((name) => showWho(button, signed, name));
+  const show = () => attempt(async () => showWho(button, signed, await findName()));
+  onWho(() => {
+    onSwitch();
+    void show();
+  });
+  return show();
 }
 
 function showWay(dialog, form) {

@@ -1,7 +1,7 @@
 // Forms that open above the page.
 
-import { KontractError } from "./api.js";
 import { find, write } from "./dom.js";
+import { explain } from "./failures.js";
 
 /**
  * Opens a dialog with these values in its form. `submit` gets what was entered; the dialog closes when it is done, and
@@ -36,19 +36,4 @@ export function startDialogs() {
       if (isBeside || event.target.closest("[data-act=close]")) dialog.close();
     });
   }
-}
-
-const WORDS = {
-  constraint_violated: "Something that came later builds on this. Take that back first.",
-  undo_conflict: "Something that came later builds on this. Take that back first.",
-  invalid_credentials: "There is no account with this e-mail and password.",
-  account_exists: "There is an account with this e-mail already. Sign in to it.",
-  network_error: "The server cannot be reached.",
-};
-
-/** Returns what to tell people of a failure. What is no failure of a call is a mistake of this page. */
-export function explain(error) {
-  if (!(error instanceof KontractError)) throw error;
-  const [first] = error.problem?.errors ?? [];
-  return WORDS[error.code] ?? first?.message ?? error.detail;
 }

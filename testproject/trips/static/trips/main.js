@@ -6,7 +6,8 @@ import { showBoard } from "./board.js";
 import { startChannel } from "./channel.js";
 import { startDialogs } from "./dialogs.js";
 import { find, write } from "./dom.js";
-import { attempt, startEditing } from "./editing.js";
+import { startEditing } from "./editing.js";
+import { attempt } from "./failures.js";
 import { follow } from "./following.js";
 import { showMoments, startMoments } from "./moments.js";
 import { notify } from "./notices.js";
@@ -45,7 +46,6 @@ function undo(txid) {
   return attempt(async () => {
     await act(() => undoChange({ txid }));
     notify("Taken back.");
-    again();
   });
 }
 
@@ -62,6 +62,6 @@ startChannel((isSealed) => {
 });
 await attempt(resume);
 const again = follow(show, tellState);
-startEditing((id) => present.trips.find((trip) => trip.id === id), again);
+startEditing((id) => present.trips.find((trip) => trip.id === id));
 startMoments(() => present.moments, look, undo);
-await attempt(() => startAccount(again));
+await startAccount(again);

@@ -42,9 +42,8 @@ export async function signIn(credentials) {
 
 export const signOut = () => auth.logout();
 
-/** Tells `listener` the name that others see, now and whenever somebody else is here. */
-export function onWho(listener) {
-  const tell = async () => listener(auth.principal === undefined ? "" : await myName());
-  auth.onChange(tell);
-  return tell();
-}
+/** Returns the name that others see; "" for nobody. */
+export const findName = async () => (auth.principal === undefined ? "" : myName());
+
+/** Tells `listener` whenever somebody else is here. */
+export const onWho = (listener) => auth.onChange(listener);
