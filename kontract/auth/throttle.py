@@ -1,19 +1,64 @@
 """How often somebody may try, counted before anything expensive is done."""
 
+import threading
+import time
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from django.http import HttpRequest
 
 from kontract.conf import get_settings
+from kontract.context import get_namespace
 from kontract.exceptions import InvalidCredentialsError, RateLimitedError
 from kontract.rpc.address import client_network
 from kontract.rpc.limits import give_back, take
 
+_MOST: Final = 10_000  # full buckets that a process knows
+_LONGEST: Final = 5.0  # seconds for which it believes what it knows; others may have given something back
+
+Place = tuple[str, str]  # namespace, bucket
+
+
+class _Full:
+    """The buckets that this process has found full, so that a flood from one place does not reach the database."""
+
+    def __init__(self) -> None:
+        self._until: OrderedDict[Place, tuple[float, float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def find(self, place: Place) -> float:
+        """Return the seconds until there is room; 0.0 where the database has to be asked."""
+        now = time.monotonic()
+        until, believed = self._until.get(place, (0.0, 0.0))
+        return max(0.0, until - now) if now < believed else 0.0
+
+    def note(self, place: Place, seconds: float) -> None:
+        """Remember that there is no room for so long."""
+        now = time.monotonic()
+        with self._lock:
+            self._until[place] = now + seconds, now + min(seconds, _LONGEST)
+            self._until.move_to_end(place)
+            if len(self._until) > _MOST:
+                self._until.popitem(last=False)
+
+    def forget(self, place: Place) -> None:
+        """Ask the database again."""
+        with self._lock:
+            self._until.pop(place, None)
+
+
+full = _Full()
+
 
 def count(kind: str, key: str) -> None:
     """Count one event of a ``kind`` that ``KONTRACT["AUTH"]["rates"]`` names.  Raises ``RateLimitedError``."""
-    if seconds := take(f"auth:{kind}:{key}", get_settings().AUTH.rates[kind]):
+    bucket = f"auth:{kind}:{key}"
+    place = (get_namespace(), bucket)
+    if not (seconds := full.find(place)) and (seconds := take(bucket, get_settings().AUTH.rates[kind])):
+        full.note(place, seconds)
+    if seconds:
         wait = int(seconds) + 1
         raise RateLimitedError(f"That was too often. Try again in {wait} seconds.", wait)
 
@@ -40,4 +85,6 @@ def failures(account: str, request: HttpRequest | None) -> Iterator[None]:
         raise
     finally:
         if not failed:
-            give_back(f"auth:failures:{key}", get_settings().AUTH.rates["failures"])
+            bucket = f"auth:failures:{key}"
+            give_back(bucket, get_settings().AUTH.rates["failures"])
+            full.forget((get_namespace(), bucket))
