@@ -168,8 +168,8 @@ class Listener:
                 busy = time.monotonic()
                 self._next_notify = busy + options.notify_seconds
             until = looked + _pause(line, options) if self._callbacks else busy + _LINGER
-            if self._stopping or (self._is_new and self._callbacks):  # since this loop has looked, and perhaps read the byte that said so
-                continue
+            if self._stopping or (self._is_new and self._callbacks):
+                continue  # it has become so in this very round, which perhaps has read the byte that would tell
             if self._is_woken:
                 line.wait(None, min(until, self._next_notify) - time.monotonic())
             else:

@@ -31,18 +31,18 @@ UNLEASE: Final = f"DELETE FROM storage WHERE {_ROWS} AND starts_with(id, %(prefi
 
 # Whoever finds a row locked leaves it to the other.  Whoever has waited for nobody, but looked before another claimed
 # the part, finds a token that is not the old lease's.
+_LEASE = f"""FROM storage l WHERE l.ns = %(ns)s AND l.ptr = {CONSUMERS} AND l._deleted_txid IS NULL
+        AND l.id = 'lease' || substr(p.id, 3)"""
 CLAIM: Final = f"""
 WITH free AS MATERIALIZED (
-  SELECT p.ctid, l.id IS NOT NULL AS was_held
-  FROM storage p LEFT JOIN storage l ON l.ns = %(ns)s AND l.ptr = {CONSUMERS} AND l._deleted_txid IS NULL
-    AND l.id = 'lease' || substr(p.id, 3)
+  SELECT p.ctid FROM storage p
   WHERE p.ns = %(ns)s AND p.ptr = {CONSUMERS} AND p._deleted_txid IS NULL AND p.id = ANY(%(ids)s::text[])
-    AND (l.id IS NULL OR (l.data ->> 'until')::float8 <= {NOW})
-    AND (p.data ->> 'token') IS NOT DISTINCT FROM (l.data ->> 'token')
-  ORDER BY p.id LIMIT 1 FOR UPDATE OF p SKIP LOCKED
+    AND (p.data ->> 'token') IS NOT DISTINCT FROM (SELECT l.data ->> 'token' {_LEASE})
+    AND NOT EXISTS (SELECT {_LEASE} AND (l.data ->> 'until')::float8 > {NOW})
+  ORDER BY p.id LIMIT 1 FOR UPDATE SKIP LOCKED
 ), claimed AS (
   UPDATE storage p SET data = p.data || jsonb_build_object('token', %(token)s::text,
-    'attempts', (p.data ->> 'attempts')::int + free.was_held::int)
+    'attempts', (p.data ->> 'attempts')::int + ((p.data ->> 'token') IS NOT NULL)::int)
   FROM free WHERE p.ns = %(ns)s AND p.ctid = free.ctid
   RETURNING p.id, p.data
 ), leased AS (
