@@ -195,7 +195,8 @@ class SharedLive:
             self._publish(made, patch)
             took = loop.time() - started
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._touched.wait(), made.retry_after)
+                async with asyncio.timeout(made.retry_after):
+                    await self._touched.wait()
             await asyncio.sleep(max(0.0, started + max(_LEAST_SPACING, _SHARE * took) - loop.time()))
 
     def _make(self, last: Version | None) -> tuple[Run, bytes | None]:
@@ -276,6 +277,10 @@ class Lives:
         if not keys:
             del self._indexes[key[0]]
             index.hub.leave(index)
+
+    def count_runs(self) -> list[int]:
+        """Return how often each live query has run."""
+        return [live.runs for live in self._shared.values()]
 
     async def _open_index(self) -> tuple[Index, set[Key]]:
         name = get_namespace()

@@ -190,7 +190,8 @@ class Stream:
         if self.credential.expires is not None:
             seconds = max(0.0, min(seconds, self.credential.expires - time.time()))
         try:
-            await asyncio.wait_for(self._woken.wait(), seconds)
+            async with asyncio.timeout(seconds):  # wait_for() of Python 3.11 makes a task each time
+                await self._woken.wait()
         except TimeoutError:
             return False
         return True
@@ -246,6 +247,8 @@ class Stream:
 
     async def _follow_all(self) -> None:
         """Follow the live queries as who the caller is now."""
+        if not self._questions:
+            return
         with namespace(self.namespace):
             for name, question in self._questions.items():
                 before = self._following.get(name)

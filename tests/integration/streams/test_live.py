@@ -15,7 +15,7 @@ users = env.storage.users
 
 def runs() -> list[int]:
     """Return how often each live query of this event loop has run."""
-    return [one.runs for one in live.get_lives()._shared.values()]
+    return live.get_lives().count_runs()
 
 
 async def result(stream: Reader, name: str = "") -> Any:

@@ -1,0 +1,95 @@
+"""How soon a subscriber is told of a commit, and what a subscriber costs while nothing happens."""
+
+import asyncio
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from benchmarks.streams.servers import serving, start_writer
+from benchmarks.streams.subscribers import Event, read_events
+
+_TXID = re.compile(r'"txid":(\d+)')
+
+
+class Latency(NamedTuple):
+    """Milliseconds from the end of a commit until a subscriber has read of it, and how many were measured."""
+
+    p50: float
+    p99: float
+    count: int
+
+
+def measure(server: str, home: Path, *, processes: int, subscribers: int, count: int, pause: float) -> Latency:
+    """Write single documents and let ``subscribers`` of each process read of them."""
+    with serving(server, processes, home) as servers:
+        return asyncio.run(_measure(home, [port for port, _ in servers], subscribers, count, pause))
+
+
+async def _measure(home: Path, ports: list[int], subscribers: int, count: int, pause: float) -> Latency:
+    told: list[Event] = []
+    reading = [asyncio.create_task(_read(port, "table=items", told)) for port in ports for _ in range(subscribers)]
+    await asyncio.sleep(2)
+    output = await _write(home, "items", count, pause, 50)
+    await asyncio.sleep(1)
+    for task in reading:
+        task.cancel()
+    committed = {int(txid): float(at) for _, txid, at in output}
+    changes = [(int(event.id.partition(".")[0]), event.at) for event in told if event.name == "change"]
+    took = sorted(1000 * (at - committed[txid]) for txid, at in changes if txid in committed)
+    assert len(took) == len(committed) * len(reading), "something was missed"
+    return Latency(took[len(took) // 2], took[len(took) * 99 // 100], len(took))
+
+
+async def _write(home: Path, table: str, count: int, pause: float, rows: int) -> list[list[str]]:
+    writer = start_writer(home, table, count, pause, rows)
+    output, _ = await asyncio.to_thread(writer.communicate)
+    return [line.split() for line in output.splitlines()]
+
+
+async def _read(port: int, query: str, told: list[Event]) -> None:
+    async for event in read_events(port, query):
+        told.append(event)  # noqa: PERF401 - one by one, as they come
+
+
+def measure_idle(server: str, home: Path, *, subscribers: int) -> tuple[float, int, int]:
+    """Return KiB of memory and threads that idle subscribers add, by subscriber and in all, and their connections."""
+    with serving(server, 1, home) as ((port, pid),):
+        return asyncio.run(_measure_idle(port, pid, subscribers))
+
+
+async def _measure_idle(port: int, pid: int, subscribers: int) -> tuple[float, int, int]:
+    told: list[Event] = []
+    reading = [asyncio.create_task(_read(port, "table=items", told)) for _ in range(10)]
+    await asyncio.sleep(4)
+    processes = _family(pid)
+    memory, threads = sum(p.memory_info().rss for p in processes), sum(p.num_threads() for p in processes)
+    reading += [asyncio.create_task(_read(port, "table=items", told)) for _ in range(subscribers)]
+    await asyncio.sleep(4)
+    grown = sum(p.memory_info().rss for p in processes) - memory
+    added = sum(p.num_threads() for p in processes) - threads
+    assert sum(event.name == "stream-open" for event in told) == subscribers + 10
+    connections = await asyncio.to_thread(_count_connections)
+    for task in reading:
+        task.cancel()
+    return grown / 1024 / subscribers, added, connections
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    parent = psutil.Process(pid)
+    return [parent, *parent.children(recursive=True)]
+
+
+def _count_connections() -> int:
+    """Return how many clients are connected besides this one."""
+    from django.db import connection
+
+    with connection.cursor() as cursor, suppress(IndexError):
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+        found: int = cursor.fetchone()[0]
+    connection.close()
+    return found
