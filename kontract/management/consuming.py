@@ -41,10 +41,8 @@ def retry_dead(source: Source, names: list[str]) -> Iterator[tuple[bool, str]]:
     for letter in positions.list_dead(source):
         if not names or letter.consumer in names:
             done = dead.retry(source, registry.get(letter.consumer), letter)
-            yield (
-                done,
-                f"{letter.consumer}: {letter.change.table}/{letter.change.id} {'done' if done else 'failed again'}",
-            )
+            what = f"{letter.consumer}: {letter.change.table}/{letter.change.id}"
+            yield done, f"{what} done" if done else f"{what} failed again"
 
 
 def reset(source: Source, name: str, to: str | None) -> str:
