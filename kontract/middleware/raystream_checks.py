@@ -16,6 +16,7 @@ from kontract.rpc.registry import registry
 OURS = "kontract.middleware.RaystreamMiddleware"
 
 _ALIASES = (OURS, "kontract.middleware.raystream.RaystreamMiddleware")
+_CORS = "corsheaders.middleware.CorsMiddleware"  # which answers for the outer requests, as browsers make them
 _GZIP = "django.middleware.gzip.GZipMiddleware"
 _MONTH = 30 * 86_400  # seconds
 _NEW = "manage.py kontract_keys new makes keys; see docs/raystream.md."
@@ -111,7 +112,7 @@ def _check_order(before: tuple[str, ...]) -> Iterator[CheckMessage]:
             hint=f"Move {_GZIP!r} behind RaystreamMiddleware, or remove it.",
             id="kontract.E053",
         )
-    others = ", ".join(path for path in before if path != _GZIP)
+    others = ", ".join(path for path in before if path not in (_CORS, _GZIP))
     if others:
         yield Error(
             f"RaystreamMiddleware is not first: {others} would see sealed requests only, and never what is inside.",

@@ -22,6 +22,7 @@ from kontract.raystream.limits import Limits
 from kontract.raystream.schedule import Secrets
 from kontract.raystream.suites import SUITES
 from tests.acceptance.test_typescript import ROOT, RUNTIME, serving, wait_for_report, write_client
+from tests.docs import blocks as documented
 from tests.integration.raystream.server import Proxy
 from tests.integration.raystream.wire import DAY
 from tests.typescript.toolchain import HERE, PACKAGES, compile_project, find_node, find_program, install_packages, run
@@ -184,6 +185,19 @@ def test_compilers_and_environments(built: Path, tmp_path: Path) -> None:
     compile_project(tmp_path, "--lib", "ES2022,WebWorker")
     compile_project(tmp_path, "--lib", "ES2022", "--module", "NodeNext", "--moduleResolution", "NodeNext")
     compile_project(tmp_path, "--declaration", "--isolatedModules", "--skipLibCheck", compiler="typescript-5")
+
+
+def test_the_guide_compiles(built: Path, tmp_path: Path) -> None:
+    """Compile the examples of the guide against a client that has the channel."""
+    source = tmp_path / "src"
+    source.mkdir()
+    (tmp_path / "node_modules").symlink_to(PACKAGES)
+    shutil.copy(built.parent / "src" / "client.ts", source / "api.ts")
+    examples = [block.text for block in documented("docs/raystream.md", "typescript")]
+    assert len(examples) > 2
+    for number, text in enumerate(examples):
+        (source / f"example{number}.ts").write_text(f"{text}\nexport {{}};\n", encoding="utf-8")
+    compile_project(tmp_path, "--noUnusedLocals", "false")
 
 
 def test_what_a_proxy_sees_of_a_browser(built: Path, servers: list[str], tmp_path: Path) -> None:

@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.test import Client as DjangoClient
 
 from kontract.checks import check_channel, check_channel_transport, check_settings
 from kontract.conf import parse
 from kontract.exceptions import ConfigurationError
 from kontract.rpc.registry import registry
 
-from .wire import DAY, KEYS, MIDDLEWARE, PINS, SIGN_IN, Peer, Wire, in_base64, options
+from .wire import DAY, KEYS, MIDDLEWARE, OUTER, PINS, SIGN_IN, Peer, Wire, in_base64, options
 
+CORS = "corsheaders.middleware.CorsMiddleware"
 KEY = options()["keys"][0]
 
 
@@ -98,6 +100,7 @@ def test_a_key_that_is_about_to_end_is_told_in_time(settings: Any) -> None:
     [
         ([MIDDLEWARE, SIGN_IN, "django.middleware.gzip.GZipMiddleware"], []),
         (["kontract.middleware.raystream.RaystreamMiddleware"], []),
+        ([CORS, MIDDLEWARE, SIGN_IN], []),
         ([], ["kontract.E051"]),
         ([SIGN_IN, MIDDLEWARE], ["kontract.E051"]),
         (["django.middleware.gzip.GZipMiddleware", MIDDLEWARE], ["kontract.E053"]),
@@ -107,6 +110,23 @@ def test_a_key_that_is_about_to_end_is_told_in_time(settings: Any) -> None:
 def test_the_place_among_middleware_is_checked(middleware: list[str], found: list[str], settings: Any) -> None:
     settings.MIDDLEWARE = middleware
     assert ids() == found
+
+
+def test_pages_of_another_origin_can_call(settings: Any) -> None:
+    settings.MIDDLEWARE = [CORS, MIDDLEWARE, SIGN_IN]
+    settings.CORS_ALLOWED_ORIGINS = ["https://app.example"]
+    asked = DjangoClient().options(
+        OUTER,
+        HTTP_ORIGIN="https://app.example",
+        HTTP_ACCESS_CONTROL_REQUEST_METHOD="POST",
+        HTTP_ACCESS_CONTROL_REQUEST_HEADERS="content-type",
+    )
+    assert (asked.status_code, asked["Access-Control-Allow-Origin"]) == (200, "https://app.example")
+    assert "content-type" in asked["Access-Control-Allow-Headers"]
+    peer = Peer(Wire()).connect()
+    answer = peer.send(peer.seal_call("echo", 5), HTTP_ORIGIN="https://app.example")
+    assert (answer.json, answer.outer["Access-Control-Allow-Origin"]) == ({"result": 5}, "https://app.example")
+    assert "access-control-allow-origin" not in answer.headers
 
 
 def test_the_mount_is_checked(settings: Any) -> None:
