@@ -92,8 +92,11 @@ def run_batch(
     *,
     name: str,
     function: Callable[[dict[str, Any]], Any],
+    is_due: Callable[[dict[str, Any]], bool],
 ) -> Batch:
-    """Give documents to a function, and write what it returns."""
+    """Give documents to a function, and write what it returns, unless another process is through with that."""
+    if not is_due(position):
+        return 0, None, 0
     table = resolve(connection, ns, name)
     params = {"ns": ns, "ptr": table.ptr, "after": position.get("after", ""), "limit": size}
     rows = fetch_all(connection, AFTER, params)

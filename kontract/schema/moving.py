@@ -91,7 +91,8 @@ def fake(connection: BaseDatabaseWrapper, ns: int) -> None:
 
 
 def _apply(ledger: Ledger, migration: Migration) -> None:
-    for index, operation in enumerate(migration.operations):
+    done = ledger.position(migration.name)["done"]
+    for index, operation in list(enumerate(migration.operations))[done:]:
         if isinstance(operation, RunPython) and operation.table:
             _run_over(ledger, migration, index, operation.forwards)
         else:
@@ -156,10 +157,27 @@ def _run_over(ledger: Ledger, migration: Migration, index: int, function: Callab
     table = migration.operations[index].table
     if "total" not in position:
         ledger.put(migration.name, MIGRATION + migration.name, position | {"after": "", "moved": 0, "total": 0})
-    batch = functools.partial(run_batch, name=table, function=function)
+    is_due = functools.partial(_is_due, index)
+    batch = functools.partial(run_batch, name=table, function=function, is_due=is_due)
     entry, what = MIGRATION + migration.name, f"{migration.name}: documents of {table}"
-    in_batches(ledger, entry, what=what, label=migration.name, batch=batch)
-    ledger.run(migration.name, functools.partial(_note, ledger, migration, done=index + 1, after="", moved=0, total=0))
+    conclude = functools.partial(_note_done, ledger, migration, index, index + 1)
+    in_batches(ledger, entry, what=what, label=migration.name, batch=batch, conclude=conclude)
+
+
+def _is_due(index: int, position: Entry) -> bool:
+    done: int = position["done"]
+    return done == index
+
+
+def _is_due_back(index: int, position: Entry) -> bool:
+    return _is_due(index + 1, position)
+
+
+def _note_done(ledger: Ledger, migration: Migration, before: int, after: int) -> None:
+    """Note that ``after`` operations are done where ``before`` were, unless another process has noted that."""
+    if ledger.position(migration.name)["done"] == before:
+        state = "running" if after > before else "reverting"
+        _note(ledger, migration, state=state, done=after, after="", moved=0, total=0)
 
 
 # --- Tables ----------------------------------------------------------------------------------------------------------
@@ -219,7 +237,8 @@ def _take_back(ledger: Ledger, migration: Migration) -> None:
             operation.reverse({})  # raises where there is no way back, before anything is done
     finish_moving(ledger)
     label = f"{migration.name} (down)"
-    for index, operation in reversed(list(enumerate(migration.operations))):
+    done = ledger.position(migration.name)["done"]
+    for index, operation in reversed(list(enumerate(migration.operations))[:done]):
         if isinstance(operation, RunPython) and operation.table:
             finish_moving(ledger)
             _run_back(ledger, migration, index, operation)
@@ -260,7 +279,8 @@ def _run_back(ledger: Ledger, migration: Migration, index: int, operation: RunPy
         return
     if position.get("back") != index:
         ledger.put(label, MIGRATION + migration.name, position | {"after": "", "moved": 0, "total": 0, "back": index})
-    batch = functools.partial(run_batch, name=operation.table, function=operation.backwards)
+    is_due = functools.partial(_is_due_back, index)
+    batch = functools.partial(run_batch, name=operation.table, function=operation.backwards, is_due=is_due)
     what = f"{label}: documents of {operation.table}"
-    in_batches(ledger, MIGRATION + migration.name, what=what, label=label, batch=batch)
-    ledger.run(label, functools.partial(_note, ledger, migration, state="reverting", done=index, after=""))
+    conclude = functools.partial(_note_done, ledger, migration, index + 1, index)
+    in_batches(ledger, MIGRATION + migration.name, what=what, label=label, batch=batch, conclude=conclude)

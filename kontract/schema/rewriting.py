@@ -44,8 +44,9 @@ def _move(ledger: Ledger, table: str, moving: Entry) -> None:
     elif "restores" in moving:
         batch = restore_batch
     what, by = f"{moving['by']}: documents of {table}", moving["by"]
-    in_batches(ledger, MOVING + table, what=what, label=by, batch=functools.partial(batch, name=table))
-    ledger.run(by, functools.partial(_conclude, ledger, table, is_removed=batch is delete_batch))
+    conclude = functools.partial(_conclude, ledger, table, is_removed=batch is delete_batch)
+    run = functools.partial(batch, name=table)
+    in_batches(ledger, MOVING + table, what=what, label=by, batch=run, conclude=conclude)
 
 
 def _conclude(ledger: Ledger, table: str, *, is_removed: bool) -> None:
@@ -55,13 +56,15 @@ def _conclude(ledger: Ledger, table: str, *, is_removed: bool) -> None:
         record.write(ledger.connection, ledger.ns, table, None)
 
 
-def in_batches(ledger: Ledger, entry: str, *, what: str, label: str, batch: Callable[..., Batch]) -> None:
-    """Run ``batch`` until nothing is left.
+def in_batches(
+    ledger: Ledger, entry: str, *, what: str, label: str, batch: Callable[..., Batch], conclude: Callable[[], None]
+) -> None:
+    """Run ``batch`` until nothing is left, and then, in the transaction that finds that, ``conclude``.
 
-    It is given the position that the catalog's document ``entry`` holds.
+    ``batch`` is given the position that the catalog's document ``entry`` holds.
     """
     progress: Progress | None = None
-    for done, total, is_last in _batches(ledger, entry, label, batch):
+    for done, total, is_last in _batches(ledger, label, functools.partial(_step, ledger, entry, batch, conclude)):
         progress = progress or Progress(ledger.out, what, total)
         if is_last:
             progress.finish(done)
@@ -69,16 +72,15 @@ def in_batches(ledger: Ledger, entry: str, *, what: str, label: str, batch: Call
             progress.tell(done)
 
 
-def _batches(ledger: Ledger, entry: str, label: str, batch: Callable[..., Batch]) -> Iterator[tuple[int, int, bool]]:
+Step = Callable[[int], tuple[int, int, bool]]
+
+
+def _batches(ledger: Ledger, label: str, step: Step) -> Iterator[tuple[int, int, bool]]:
     """Yield, after each batch, how many documents are done, how many there are in all, and whether it was the last."""
     size, pauses = BATCH, itertools.chain.from_iterable(attempts() for _ in range(_PATIENCE))
-
-    def step() -> tuple[int, int, bool]:
-        return _step(ledger, entry, batch, size)
-
     while True:
         try:
-            told = ledger.run(label, step)
+            told = ledger.run(label, functools.partial(step, size))
         except ConflictError:
             if (pause := next(pauses, None)) is None:
                 raise
@@ -90,13 +92,16 @@ def _batches(ledger: Ledger, entry: str, label: str, batch: Callable[..., Batch]
             return
 
 
-def _step(ledger: Ledger, entry: str, batch: Callable[..., Batch], size: int) -> tuple[int, int, bool]:
+def _step(
+    ledger: Ledger, entry: str, batch: Callable[..., Batch], conclude: Callable[[], None], size: int
+) -> tuple[int, int, bool]:
     """Run one batch and note in the same transaction how far it came."""
     position = ledger.read(entry)
     if position is None:  # another process was faster
         return 0, 0, True
     count, last, total = batch(ledger.connection, ledger.ns, position, size)
     if last is None:
+        conclude()
         return position.get("moved", 0), total, True
     total = max(total, position.get("total", 0))
     moved = position.get("moved", 0) + count
