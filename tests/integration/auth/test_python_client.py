@@ -17,6 +17,7 @@ from kontract.client import AuthOptions, File, KontractProblem, MemoryStorage
 from kontract.codegen.manifest import build_manifest
 from kontract.codegen.python import render
 from kontract.rpc.registry import registry
+from tests.docs import blocks
 from tests.integration.auth.people import PASSWORD
 from tests.integration.auth.server import serve
 
@@ -296,3 +297,13 @@ def test_a_renewal_comes_to_its_end_though_the_caller_is_cancelled(api: Any, url
             assert storage.load() not in (before, None)
 
     asyncio.run(run())
+
+
+def test_the_guide_runs(api: Any, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "zoo_client", api)
+    found = list(blocks("docs/clients.md", "py"))
+    assert len(found) == 2
+    names: dict[str, Any] = {}
+    for block in found:
+        text = block.text.replace("https://example.org", url)
+        exec(compile("\n" * block.line + text, "docs/clients.md", "exec"), names)  # noqa: S102 - our own guide
