@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from benchmarks.streams import chaos
 
@@ -29,7 +30,7 @@ def main() -> int:
             watcher.stop(data)
 
 
-def _chaos(options: argparse.Namespace, home: chaos.Path) -> int:
+def _chaos(options: argparse.Namespace, home: Path) -> int:
     plan = chaos.Plan(
         server=options.server,
         home=home,
@@ -48,7 +49,7 @@ def _chaos(options: argparse.Namespace, home: chaos.Path) -> int:
     return int(found.changes < 50 or any((found.missed, found.repeated, found.misordered, found.wrong, found.resets)))
 
 
-def _latency(options: argparse.Namespace, home: chaos.Path) -> int:
+def _latency(options: argparse.Namespace, home: Path) -> int:
     from benchmarks.streams import latency
 
     found = latency.measure(
@@ -57,12 +58,12 @@ def _latency(options: argparse.Namespace, home: chaos.Path) -> int:
     )  # fmt: skip
     _print(
         f"{options.server}, {options.processes} processes with {options.subscribers} subscribers each: "
-        f"p50 {found.p50:.1f} ms, p99 {found.p99:.1f} ms from commit to subscriber ({found.count} events)"
+        f"p50 {found.p50:.1f} ms, p99 {found.p99:.1f} ms from commit to subscriber ({found.events} events)"
     )
     return 0
 
 
-def _idle(options: argparse.Namespace, home: chaos.Path) -> int:
+def _idle(options: argparse.Namespace, home: Path) -> int:
     from benchmarks.streams import latency
 
     memory, threads, connections = latency.measure_idle(options.server, home, subscribers=options.subscribers)
@@ -73,7 +74,7 @@ def _idle(options: argparse.Namespace, home: chaos.Path) -> int:
     return 0
 
 
-def _lives(options: argparse.Namespace, home: chaos.Path) -> int:
+def _lives(options: argparse.Namespace, home: Path) -> int:
     from benchmarks.streams import lives
 
     found = lives.measure(options.server, home, lives=1000, count=options.count, pause=options.pause)

@@ -108,7 +108,7 @@ def _read_truth(start: int) -> list[tuple[str, str, str]]:
     log = Trx.objects.filter(ns=0, status=1, txid__gt=start).order_by("txid").values_list("txid", "changes")
     for txid, changes in log:
         ops: dict[str, list[str]] = {}
-        for ptr, of_ptr in changes.items():
+        for ptr, of_ptr in (changes or {}).items():
             if int(ptr) >= 100:
                 ops |= of_ptr
         found += [(str(txid), op, document_id) for op, ids in ops.items() for document_id in ids]
@@ -146,9 +146,11 @@ def prepare(home: Path) -> None:
     os.environ.update(environment(home))
     import django
     from django.core.management import call_command
+    from django.db import connection
 
     django.setup()
     call_command("migrate", verbosity=0)
+    connection.close()
 
 
 def make_home() -> Path:

@@ -19,7 +19,7 @@ class Latency(NamedTuple):
 
     p50: float
     p99: float
-    count: int
+    events: int
 
 
 def measure(server: str, home: Path, *, processes: int, subscribers: int, count: int, pause: float) -> Latency:

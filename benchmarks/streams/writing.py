@@ -1,4 +1,4 @@
-"""Processes that write: ``random`` transactions, some of which are rolled back, or single documents at a steady rate."""
+"""Processes that write: ``random`` transactions, some of them rolled back, or single documents at a steady rate."""
 
 import os
 import random

@@ -34,7 +34,8 @@ conditions = st.one_of(
 def is_container(data: Any, name: str) -> bool:
     """Return whether a name leads to an array or an object, whose text is not compared."""
     path = name.split("__")[:-1]
-    return any(parse("__".join(path) + "__contains", empty).matches("", data) for empty in ([], {}))
+    empty: list[Any] = [[], {}]
+    return any(parse("__".join(path) + "__contains", value).matches("", data) for value in empty)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
