@@ -12,8 +12,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kontract.exceptions import SchemaDataError, SchemaError
 from kontract.mvcc.connections import fetch_all, fetch_one
+from kontract.mvcc.steps import catalog_id
 from kontract.mvcc.transaction import run_transaction
-from kontract.mvcc.versions.schema import COUNT_LIVE, IS_EMPTY, TABLE_ENTRIES
+from kontract.mvcc.versions.schema import COUNT_LIVE, ENTRIES, IS_EMPTY, TABLE_ENTRIES
 from kontract.schema import unique
 from kontract.schema.demands import Offence, ask, find_demands, find_key
 from kontract.schema.operations import (
@@ -26,7 +27,7 @@ from kontract.schema.operations import (
 )
 from kontract.schema.planning import Plan
 from kontract.schema.progress import Progress
-from kontract.schema.record import Record, new_run, read_texts, remove_table, write
+from kontract.schema.record import PREFIX, Record, new_run, read_texts, remove_table, write
 from kontract.schema.state import State
 from kontract.schema.upcasts import note
 from kontract.tables.catalog import forget
@@ -77,14 +78,14 @@ def apply(
     touched = {operation.table for operation in plan.operations}
 
     def work() -> None:
-        texts = read_texts(connection, [ns])[ns]
-        if any(texts.get(name) != plan.texts.get(name) for name in touched | set(plan.adopted)):
+        texts, place = _look_again(connection, ns, touched | plan.adopted.keys())
+        if any(texts.get(name) != plan.texts.get(name) for name in touched | plan.adopted.keys()):
             raise Changed("Another process changes the schema. Run kontract_migrate again.")
         records = {name: Record.from_text(texts[name]) for name in touched if name in texts}
         records |= {name: Record(state=state) for name, state in plan.adopted.items()}
         for name in plan.adopted.keys() - touched:
             write(connection, ns, name, records[name])
-        _change(connection, ns, records, plan.operations, out=out, past=past)
+        _change(connection, place, records, plan.operations, out=out, past=past)
 
     run_transaction(work, using=connection.alias, label=LABEL)
     forget(connection.alias)
@@ -105,7 +106,7 @@ def take_back(connection: BaseDatabaseWrapper, ns: int, run: str, *, out: Any) -
             if step.run == run
             for operation in reversed(step.operations)
         ]
-        _change(connection, ns, records, operations, out=out, undoes=run)
+        _change(connection, find_place(connection, ns), records, operations, out=out, undoes=run)
         return [operation.describe() for operation in operations]
 
     done = run_transaction(work, using=connection.alias, label=f"{LABEL} down")[0]
@@ -132,7 +133,7 @@ def fake(connection: BaseDatabaseWrapper, ns: int, wanted: State) -> None:
 
 def _change(
     connection: BaseDatabaseWrapper,
-    ns: int,
+    place: Place,
     records: Mapping[str, Record],
     operations: Sequence[Operation],
     *,
@@ -143,7 +144,7 @@ def _change(
     """Do operations on tables with these records, in the open transaction."""
     if not operations:
         return
-    place, run = find_place(connection, ns), new_run()
+    ns, run = place.ns, new_run()
     data = _read_as(place, operations)
     _check(connection, place, operations, data, out)
     for operation in operations:
@@ -156,7 +157,7 @@ def _change(
         before = records[name]
         after = before.advance(its, run=run, undoes=undoes).remembering((past or {}).get(name, ()))
         write(connection, ns, name, after)
-        note(connection, ns, before.state, after.state, its)
+        note(connection, ns, before.state, after.state, its, entry=place.entries[name])
 
 
 def find_place(connection: BaseDatabaseWrapper, ns: int) -> Place:
@@ -164,6 +165,15 @@ def find_place(connection: BaseDatabaseWrapper, ns: int) -> Place:
     rows = fetch_all(connection, TABLE_ENTRIES, {"namespaces": [ns]})
     entries = {name: json.loads(data) for _, name, _, data in rows}
     return Place(ns, {name: ptr for _, name, ptr, _ in rows}, entries)
+
+
+def _look_again(connection: BaseDatabaseWrapper, ns: int, names: Iterable[str]) -> tuple[dict[str, str], Place]:
+    """Return, in one round trip, the records of these tables and what the catalog says of them."""
+    ids = [entry for name in names for entry in (PREFIX + name, catalog_id(name))]
+    found = {entry: data for entry, data, _ in fetch_all(connection, ENTRIES, {"ns": ns, "ids": ids})}
+    texts = {name: found[PREFIX + name] for name in names if PREFIX + name in found}
+    entries = {name: json.loads(found[catalog_id(name)]) for name in names if catalog_id(name) in found}
+    return texts, Place(ns, {name: entry["ptr"] for name, entry in entries.items()}, entries)
 
 
 def _read_as(place: Place, operations: Iterable[Operation]) -> dict[str, str]:

@@ -78,10 +78,15 @@ class Record:
     def become(
         self, state: TableState, operations: Sequence[Operation], *, run: str, by: str = "", undoes: str = ""
     ) -> "Record":
-        """Return the record with a further step, operations that have led to ``state``."""
+        """Return the record with a further step, operations that have led to ``state``.
+
+        A state that is taken back is no former one: whoever wants it is not older.
+        """
         number = self.schema + 1
         step = Step(schema=number, operations=tuple(operations), run=run, by=by, undoes=undoes)
-        past = tuple(dict.fromkeys([*self.past, digest(self.state)]))
+        digests = dict.fromkeys(self.past if undoes else [*self.past, digest(self.state)])
+        digests.pop(digest(state), None)
+        past = tuple(digests)
         return replace(self, state=state.numbered(number), steps=(*self.steps, step), past=past)
 
     def remembering(self, digests: Iterable[str]) -> "Record":

@@ -1,6 +1,6 @@
 """Telling the catalog how documents of older schema numbers are brought to the newest; see ``kontract.mvcc.casts``."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -18,10 +18,20 @@ _BACK = {"add": "remove", "remove": "add"}
 
 
 def note(
-    connection: BaseDatabaseWrapper, ns: int, before: TableState, after: TableState, operations: Sequence[Operation]
+    connection: BaseDatabaseWrapper,
+    ns: int,
+    before: TableState,
+    after: TableState,
+    operations: Sequence[Operation],
+    *,
+    entry: Mapping[str, Any] | None = None,
 ) -> None:
-    """Collect, in the open transaction, what automatic ``operations`` on a table mean for its documents."""
-    note_casts(connection, ns, before, after, [cast for cast in map(_cast_of, operations) if cast is not None])
+    """Collect, in the open transaction, what automatic ``operations`` on a table mean for its documents.
+
+    ``entry`` is the table's in the catalog, where it has been read already.
+    """
+    casts = [cast for cast in map(_cast_of, operations) if cast is not None]
+    note_casts(connection, ns, before, after, casts, entry=entry)
 
 
 def _cast_of(operation: Operation) -> Cast | None:
@@ -38,13 +48,14 @@ def note_casts(
     casts: Iterable[Cast],
     *,
     renames: bool = False,
+    entry: Mapping[str, Any] | None = None,
 ) -> None:
     """Collect, in the open transaction, the changes of shape between two states of a table.
 
     So every process finds its own number by the shape that its code declares.  ``renames``: constraints are what they
     were, under other names.
     """
-    entry = _find_entry(connection, ns, before.name)
+    entry = dict(entry or _find_entry(connection, ns, before.name))
     shapes = {digest(shape_of(before)): before.schema, **entry.get("shapes", {})}
     entry |= {"schema": after.schema, "shapes": shapes | {digest(shape_of(after)): after.schema}}
     if found := [{"to": after.schema} | cast for cast in casts]:

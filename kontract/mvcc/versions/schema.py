@@ -16,6 +16,10 @@ SELECT ns, substr(id, 7), (data ->> 'ptr')::int, data::text FROM storage
 WHERE ns = ANY(%(namespaces)s) AND ptr = {CATALOG} AND _deleted_txid IS NULL AND id LIKE 'table/%%'
   AND NOT data ? 'renamed_to' ORDER BY ns, id
 """
+ENTRIES: Final = f"""
+SELECT id, data::text, _txid FROM storage
+WHERE ns = %(ns)s AND ptr = {CATALOG} AND _deleted_txid IS NULL AND id = ANY(%(ids)s)
+"""
 IS_EMPTY: Final = """
 SELECT NOT EXISTS (SELECT FROM storage WHERE ns = %(ns)s AND ptr = %(ptr)s)
   AND NOT EXISTS (SELECT FROM storage WHERE ns = %(ns)s AND ptr = -%(ptr)s)
@@ -43,11 +47,11 @@ LIMIT %(limit)s"""
 
 def duplicates(data: str, key: str) -> str:
     """Return the query for documents that share the value ``key`` with another one; see offenders()."""
+    keys = f"(SELECT d.id, {key.replace('{row}', 'd')} AS key FROM {_rows(data)}) d"
     return f"""
-SELECT id, count(*) OVER () FROM (
-  SELECT d.id, d.key, count(*) OVER (PARTITION BY d.key) AS sharing
-  FROM (SELECT d.id, {key.replace("{row}", "d")} AS key FROM {_rows(data)}) d WHERE d.key IS NOT NULL
-) d WHERE sharing > 1 ORDER BY key, id LIMIT %(limit)s"""
+WITH shared AS MATERIALIZED (SELECT key FROM {keys} WHERE key IS NOT NULL GROUP BY key HAVING count(*) > 1)
+SELECT d.id, count(*) OVER () FROM {keys} WHERE EXISTS (SELECT FROM shared) AND d.key IN (SELECT key FROM shared)
+ORDER BY d.key COLLATE "C", d.id LIMIT %(limit)s"""
 
 
 def build_keys(data: str, key: str) -> str:
