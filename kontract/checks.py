@@ -9,6 +9,7 @@ from django.db import connections
 
 from kontract.auth.checks import check_auth
 from kontract.conf import get_settings
+from kontract.events.checks import check_events
 from kontract.exceptions import ConfigurationError, InvalidNameError
 from kontract.middleware.checks import check_rules
 from kontract.middleware.raystream_checks import check_raystream, check_transport
@@ -94,6 +95,16 @@ def check_authentication(**kwargs: Any) -> list[CheckMessage]:
     except ConfigurationError:  # which check_settings() reports
         return []
     return list(check_auth())
+
+
+@register(Tags.compatibility)
+def check_changes(**kwargs: Any) -> list[CheckMessage]:
+    """Check the consumers of changes, which are imported for that."""
+    try:
+        get_settings()
+    except ConfigurationError:  # which check_settings() reports
+        return []
+    return list(check_events())
 
 
 @register(Tags.models)

@@ -67,7 +67,11 @@ class Consumer:
             yield "its name is not made of 1 to 200 letters, digits, '_', '.', ':' and '-'"
         if not self.tables:
             yield "it names no table"
-        numbers = {"batch": self.batch or 1, "partitions": self.partitions, "retries": (self.retries or 0) + 1}
+        numbers = {
+            "batch": 1 if self.batch is None else self.batch,
+            "partitions": self.partitions,
+            "retries": (self.retries or 0) + 1,
+        }
         for name, value in numbers.items():
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 yield f"{name} is out of range"
