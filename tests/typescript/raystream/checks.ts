@@ -12,6 +12,7 @@ import { $Handshake, $readPins, type $Pins } from "./runtime/raystream_handshake
 import { $Initiator } from "./runtime/raystream_noise.ts";
 import { $Opener } from "./runtime/raystream_opener.ts";
 import { $makePrologue, type $Secrets } from "./runtime/raystream_schedule.ts";
+import { $ChannelSession } from "./runtime/raystream_session.ts";
 import { $AES_GCM, $chooseSuite, $Cipher, $makeChacha, type $Suite } from "./runtime/raystream_suites.ts";
 
 type Chacha = NonNullable<RaystreamOptions["chacha20poly1305"]>;
@@ -261,6 +262,33 @@ export const checks: { readonly [name: string]: Check } = {
       const resumed = await shake(pins, vector, vector.resume, secrets);
       expect(hex(resumed.secrets.resume), vector.resume.secrets["resume"]);
       expect(await seal(resumed.secrets, vector.request_after_resume), vector.request_after_resume.frame);
+    }
+  },
+
+  "a session is resumed before each of its limits, and made anew behind it": async (material, chacha) => {
+    const head = { method: "GET", path: "/", headers: [] };
+    const small = { idle: 40, absolute: 100, requests: 8, frame: 1024, chunk: 1024 };
+    for await (const { secrets } of sessions(material, chacha)) {
+      const unused = new $ChannelSession(secrets, small, 1000);
+      expect([1000, 1022, 1023, 999].map((now) => unused.nextStep(now)), ["request", "request", "start", "start"]);
+      const used = new $ChannelSession(secrets, small, 1000);
+      const numbers: number[] = [];
+      const step = async (now: number): Promise<string> => {
+        const { frame } = await used.seal(head, new Uint8Array(0), now);
+        numbers.push(frame[27] ?? -1);
+        return used.nextStep(now);
+      };
+      expect(await step(1001), "request");
+      expect([1030, 1031, 1040, 1041].map((now) => used.nextStep(now)), ["request", "resume", "resume", "start"]);
+      expect(await step(1074), "request");
+      expect(await step(1075), "resume");
+      expect(used.nextStep(1100), "start");
+      const late = await Promise.all([3, 4].map(() => step(1060)));
+      expect(late, ["request", "request"]);
+      expect([await step(1060), await step(1060), await step(1060)], ["resume", "resume", "start"]);
+      expect(numbers, [0, 1, 2, 3, 4, 5, 6, 7]);
+      const large = used.seal(head, new Uint8Array(1024), 1060).catch((error: unknown) => error);
+      expect((await large) instanceof TypeError, true, "too large a request is refused");
     }
   },
 

@@ -149,6 +149,13 @@ test("a session that the server lost is made anew, and only what may run twice i
   assert.deepEqual(writing.types(), [INIT, REQUEST]);
 });
 
+test("a session that cannot be resumed is made anew, and calls do not notice", async () => {
+  const { client, types } = connect({ retries: 0 }, (frame, type) => (type === RESUME ? flip(frame, 100) : frame));
+  for (let round = 0; round < 8; round++) assert.equal(await client.zooNothing(), null);
+  const handshakes = types().filter((type) => type !== REQUEST);
+  assert.deepEqual(handshakes, [INIT, RESUME, INIT]);
+});
+
 /** Damages the n-th request, so that the server answers RESET. */
 function forge(nth: number): Tamper {
   let seen = 0;

@@ -55,6 +55,7 @@ export class $Tunnel {
     async explain(outer, sealed) {
         const isReset = outer.status === 400 && $isReset(await $takeShort(outer));
         if (!isReset) {
+            $leave(outer);
             const detail = `A sealed request was answered with status ${outer.status} by something on the way.`;
             return new KontractChannelError(detail, "channel_refused", { retryAfter: $readRetryAfter(outer) });
         }
@@ -105,6 +106,7 @@ export class $Tunnel {
         }
     }
     #refuse(outer) {
+        $leave(outer);
         const { status } = outer;
         const detail = `${this.#url.href} answered a handshake with status ${status}. Try again later.`;
         return new KontractError(detail, "channel_busy", { status, retryAfter: $readRetryAfter(outer) });
@@ -137,4 +139,9 @@ async function $takeShort(outer) {
         break;
     }
     return Uint8Array.from(taken);
+}
+/** Reads no further, so that the connection is free. */
+function $leave(outer) {
+    if (!outer.bodyUsed)
+        void outer.body?.cancel().catch(() => { }); // it may have failed, and nobody wants it
 }

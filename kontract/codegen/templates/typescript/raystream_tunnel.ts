@@ -64,6 +64,7 @@ export class $Tunnel {
   async explain(outer: Response, sealed: $Sealed): Promise<KontractChannelError> {
     const isReset = outer.status === 400 && $isReset(await $takeShort(outer));
     if (!isReset) {
+      $leave(outer);
       const detail = `A sealed request was answered with status ${outer.status} by something on the way.`;
       return new KontractChannelError(detail, "channel_refused", { retryAfter: $readRetryAfter(outer) });
     }
@@ -116,6 +117,7 @@ export class $Tunnel {
   }
 
   #refuse(outer: Response): KontractError {
+    $leave(outer);
     const { status } = outer;
     const detail = `${this.#url.href} answered a handshake with status ${status}. Try again later.`;
     return new KontractError(detail, "channel_busy", { status, retryAfter: $readRetryAfter(outer) });
@@ -151,4 +153,9 @@ async function $takeShort(outer: Response): Promise<Uint8Array> {
     break;
   }
   return Uint8Array.from(taken);
+}
+
+/** Reads no further, so that the connection is free. */
+function $leave(outer: Response): void {
+  if (!outer.bodyUsed) void outer.body?.cancel().catch(() => {}); // it may have failed, and nobody wants it
 }
