@@ -87,11 +87,16 @@ def name_of(page: Page) -> str:
     return page.text("#account .name").removesuffix(" (guest)")
 
 
-def picture(page: Page, name: str) -> None:
+def picture(page: Page, name: str, scheme: str = "light") -> None:
     """Renew a screenshot of the documentation, if asked to."""
-    if "KONTRACT_REWRITE_DOCS" in os.environ:
-        page.evaluate("new Promise((resolve) => setTimeout(resolve, 2000))")  # until what is new glows no more
-        page.screenshot(IMAGES / f"{name}.png")
+    if "KONTRACT_REWRITE_DOCS" not in os.environ:
+        return
+    page.prefer(scheme)
+    page.evaluate("document.activeElement.blur(), scrollTo(0, 0)")
+    page.evaluate("new Promise((resolve) => setTimeout(resolve, 2000))")  # until what is new glows no more
+    page.wait_for("document.querySelector('#notices').childElementCount === 0")
+    page.screenshot(IMAGES / f"{name}_{scheme}.png")
+    page.prefer("light")
 
 
 def test_the_whole_story(page: Page, other: Page) -> None:
@@ -109,7 +114,8 @@ def test_the_whole_story(page: Page, other: Page) -> None:
     add_stop(page, "Porto", "PT")
     other.wait_for_text("Porto", "#trips")  # without doing anything
     other.wait_for_text(f"{name} added Porto.", "#notices")
-    picture(page, "wanderboard")
+    for scheme in ("light", "dark"):
+        picture(page, "wanderboard", scheme)
 
     page.wait_for_text("added Porto", "#changes")
     page.choose("#moment", page.evaluate("String(document.querySelector('#moment').max - 2)"))
@@ -181,6 +187,34 @@ def test_through_the_sealed_channel(page: Page, host: str) -> None:
     assert set(seen) == {"/kontract/_rs"}
 
 
+def test_what_others_write_is_text(page: Page, other: Page) -> None:
+    title = "<img src=//elsewhere.example/x onerror=alert(1)>"
+    plan(page, title)
+    add_stop(page, "</template><script>alert(2)</script>", "IT", "javascript:alert(3)")
+    other.wait_for_text(title, "#trips")
+    other.wait_for_text("added </template><script>alert(2)</script>", "#changes")
+    assert other.evaluate("document.querySelectorAll('#trips img, #trips script').length") == 0
+
+
+def test_the_page_finds_a_server_that_was_away(loaded: Demo, browser: Browser) -> None:
+    port = find_free_port()
+    command = ("manage.py", "demo", "--port", str(port))
+    with browser.open() as page:
+        with loaded.serve(port, *command):
+            visit(page, f"127.0.0.1:{port}")
+            page.wait_for("document.querySelector('#live').dataset.state === 'live'")
+        page.wait_for("document.querySelector('#live').dataset.state === 'lost'")
+        page.type("#new-title", "Kept")
+        page.press("Enter")
+        page.wait_for_text("The server cannot be reached.", "#notices")
+        assert page.evaluate("document.querySelector('#new-title').value") == "Kept"
+        with loaded.serve(port, *command):
+            page.wait_for("document.querySelector('#live').dataset.state === 'live'")
+            page.click("#new-trip button")
+            page.wait_for_text("Kept", ".trip.mine")
+        page.expect_clean(f"127.0.0.1:{port}")
+
+
 def test_keyboard_and_accessibility(page: Page, host: str) -> None:
     page.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the trips"
@@ -208,16 +242,18 @@ def test_keyboard_and_accessibility(page: Page, host: str) -> None:
 def test_on_a_phone(browser: Browser, host: str, dark: bool) -> None:
     with browser.open(width=390, height=844, dark=dark) as phone:
         visit(phone, host)
-        plan(phone, "Pocket")
+        plan(phone, "Flanders in spring")
         assert phone.evaluate("document.documentElement.scrollWidth") == 390  # nothing sticks out
         assert phone.run_axe() == []
-        picture(phone, f"wanderboard_phone_{'dark' if dark else 'light'}")
+        add_stop(phone, "Ghent", "BE", "Canals by bike.")
+        picture(phone, "wanderboard_phone", "dark" if dark else "light")
         phone.expect_clean(host)
 
 
-def call(host: str, name: str, token: str | None = None, **kwargs: Any) -> Any:
+def call(host: str, name: str, token: str | None = None, *, as_of: int | None = None, **kwargs: Any) -> Any:
     """Call a procedure; return its result, or the code of the problem."""
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    headers |= {} if as_of is None else {"Kontract-As-Of": str(as_of)}
     body = json.dumps({"kwargs": kwargs}).encode()
     request = urllib.request.Request(f"http://{host}/kontract/rpc/{name}", body, headers)
     try:
@@ -249,6 +285,27 @@ def test_nobody_changes_the_trips_of_others(host: str) -> None:
     assert (shown["title"], shown["is_mine"], [each["place"] for each in shown["stops"]]) == ("Mine", False, ["Rome"])
     assert call(host, "add_stop", owner, trip=trip, place="Nowhere", country="ZZ") == "unknown_country"
     assert call(host, "add_trip", owner, title=" " * 5) == "invalid_arguments"
+
+
+def test_moments_say_what_happened(host: str) -> None:
+    token = call(host, "auth_anonymous")["access_token"]
+    trip = call(host, "add_trip", token, title="Alps")
+    stop = call(host, "add_stop", token, trip=trip, place="Bern", country="CH")
+    call(host, "rename_trip", token, trip=trip, title="The Alps")
+    call(host, "edit_stop", token, stop=stop, place="Basel", country="CH", note="Museums.")
+    call(host, "remove_stop", token, stop=stop)
+    call(host, "undo_change", token, txid=call(host, "show_board", token)["moments"][-1]["txid"])
+    call(host, "remove_trip", token, trip=trip)
+    moments = call(host, "show_board", token)["moments"][-7:]
+    assert [moment["what"] for moment in moments] == [
+        *("planned Alps", "added Bern", "renamed The Alps", "changed Basel", "skipped Basel"),
+        *("brought back Basel", "gave up The Alps"),
+    ]
+    assert {(moment["is_mine"], moment["can_undo"]) for moment in moments} == {(True, True)}
+    assert len({moment["who"] for moment in moments}) == 1
+    then = call(host, "list_trips", token, as_of=moments[1]["txid"])
+    assert [each["place"] for each in then[0]["stops"]] == ["Bern"]
+    assert trip not in {each["id"] for each in call(host, "list_trips")}
 
 
 def test_the_board_shows_nobodys_id_or_address(host: str) -> None:
