@@ -12,6 +12,7 @@ from kontract.mvcc.connections import fetch_all
 from kontract.mvcc.versions.schema import duplicates, offenders
 from kontract.schema.operations import AddConstraint, AddField, AlterField, Operation
 from kontract.schema.state import ConstraintState, FieldState
+from kontract.schema.widening import TEXTS, find_bounds, takes_all
 from kontract.tables.keys import find_rules
 
 SHOWN: Final = 10  # documents that are listed
@@ -72,8 +73,26 @@ def _of_field(
         condition = f"{{row}}.data -> {_text(after.name)} = ANY(ARRAY[{listed}]::jsonb[])"
         what = f"the choices {', '.join(map(repr, gone))} of {after.name!r} are gone, so that no document may have them"
         yield Demand(table=table, what=what, sql=offenders(data, condition))
+    if not takes_all(before, after):  # on the way back
+        yield from _narrower(table, after, data)
     if after.constrained and not before.constrained:
         yield from _reference(connection, table, after, data)
+
+
+def _narrower(table: str, field: FieldState, data: str) -> Iterator[Demand]:
+    value = f"({{row}}.data ->> {_text(field.name)})"
+    if (bounds := find_bounds(field.type)) is not None:
+        what = f"{field.name!r} must be from {bounds[0]} to {bounds[1]}"
+        condition = f"{value}::numeric NOT BETWEEN {bounds[0]} AND {bounds[1]}"
+    elif field.max_length is not None and field.type in TEXTS:
+        what = f"{field.name!r} must not be longer than {field.max_length}"
+        condition = f"length({value}) > {field.max_length}"
+    elif field.max_digits is not None and field.decimal_places is not None:
+        what = f"{field.name!r} must not have more than {field.max_digits} digits"
+        condition = f"abs({value}::numeric) >= 1e{field.max_digits - field.decimal_places}"
+    else:
+        return
+    yield Demand(table=table, what=what, sql=offenders(data, condition))
 
 
 def _not_null(table: str, field: FieldState, data: str) -> Demand:

@@ -16,8 +16,13 @@ _WHOLE: Final = {  # the lowest and the greatest number
     "AutoField": (-(1 << 63), (1 << 63) - 1),
     "BigAutoField": (-(1 << 63), (1 << 63) - 1),
 }
-_TEXTS: Final = {"CharField", "SlugField", "FileField", "FilePathField", "TextField"}
+TEXTS: Final = {"CharField", "SlugField", "FileField", "FilePathField", "TextField"}
 _ARRAY: Final = "ArrayField["
+
+
+def find_bounds(type_name: str) -> tuple[int, int] | None:
+    """Return the lowest and the greatest number of a type; None where it is none of whole numbers."""
+    return _WHOLE.get(type_name)
 
 
 def takes_all(before: FieldState, after: FieldState) -> bool:
@@ -32,7 +37,7 @@ def _takes_type(before: FieldState, after: FieldState, old: str, new: str) -> bo
         return _takes_type(before, after, old[len(_ARRAY) : -1], new[len(_ARRAY) : -1])
     if old in _WHOLE and new in _WHOLE:
         return _WHOLE[new][0] <= _WHOLE[old][0] and _WHOLE[old][1] <= _WHOLE[new][1]
-    if old in _TEXTS and new in _TEXTS:
+    if old in TEXTS and new in TEXTS:
         return _length(before, old) <= _length(after, new)
     if old == new == "DecimalField":
         return _takes_decimals(before, after)

@@ -1,14 +1,17 @@
 """Changes of models that happen by themselves, as documents and those who read them see it."""
 
+import io
 from typing import Any
 
 import pytest
+from django.core.management.base import OutputWrapper
 from django.db import IntegrityError, models
 
 import kontract
 from kontract import env
 from kontract.exceptions import SchemaDataError, SchemaRefusedError
 from kontract.mvcc.connections import fetch_all
+from kontract.schema.verifying import verify
 from kontract.tables.catalog import locate
 from tests.integration.schema.migrating import migrate, plan, record, take_back
 from tests.integration.schema.releases import forget, release
@@ -110,6 +113,91 @@ def test_the_way_back_is_a_step_of_its_own() -> None:
     assert plan(old).is_done
     assert old.objects.get().title == "Emma"
     old.objects.create(title="Emma")
+
+
+@pytest.mark.parametrize(
+    ("narrow", "wide", "value"),
+    [
+        (models.CharField(max_length=4), models.TextField(), "Emmas"),
+        (models.SmallIntegerField(), models.BigIntegerField(), 40_000),
+        (
+            models.DecimalField(max_digits=4, decimal_places=2),
+            models.DecimalField(max_digits=6, decimal_places=2),
+            "100.00",
+        ),
+        (models.IntegerField(), models.IntegerField(null=True), None),
+    ],
+)
+def test_the_way_back_is_closed_by_documents_that_do_not_fit_it(narrow: Any, wide: Any, value: Any) -> None:
+    migrate(release("things", value=narrow.clone()))
+    new = release("things", value=wide.clone())
+    migrate(new)
+    thing = new.objects.create(value=value)
+    with pytest.raises(SchemaDataError, match=str(thing.pk)):
+        take_back()
+    assert record("things").schema == 2
+    thing.delete()
+    take_back()
+    assert record("things").schema == 3
+
+
+def test_a_required_field_needs_a_value_in_every_document() -> None:
+    old = release("things", title=text())
+    migrate(old)
+    thing = old.objects.create(title="Emma")
+    new = release("things", title=text(), pages=models.IntegerField())
+    with pytest.raises(SchemaDataError, match=f"must have 'pages'.*{thing.pk}"):
+        migrate(new)
+    thing.delete()
+    migrate(new)
+
+
+def test_checks_and_choices_and_references_are_asked_of_documents() -> None:
+    old = release("things", title=text(choices=[("a", "A"), ("b", "B")]), pages=models.IntegerField())
+    migrate(old)
+    thing = old.objects.create(title="b", pages=-1)
+    check = models.CheckConstraint(condition=models.Q(pages__gte=0), name="positive")
+    new = release(
+        "things", title=text(choices=[("a", "A")]), pages=models.IntegerField(), options={"constraints": [check]}
+    )
+    with pytest.raises(SchemaDataError) as caught:
+        migrate(new)
+    assert "the choices 'b' of 'title' are gone" in str(caught.value)
+    assert "the check positive must hold" in str(caught.value)
+    assert str(caught.value).count(str(thing.pk)) == 2
+    old.objects.filter(pk=thing.pk).update(title="a", pages=1)
+    migrate(new)
+    with pytest.raises(IntegrityError):
+        new.objects.create(title="a", pages=-1)
+
+
+def test_a_new_unique_field_with_one_default_for_all_is_refused() -> None:
+    old = release("things", title=text())
+    migrate(old)
+    for title in "ab":
+        old.objects.create(title=title)
+    with pytest.raises(SchemaDataError, match="the values of code must be unique"):
+        migrate(release("things", title=text(), code=text(default="x", unique=True)))
+
+
+def test_verify_finds_what_older_code_has_written_meanwhile() -> None:
+    old = release("things", title=text())
+    migrate(old)
+    old.objects.create(title="Emma")
+    unique = release("things", title=text(unique=True))
+    migrate(unique)
+    old = release("things", title=text())
+    late = old.objects.create(title="Late")  # without a key row
+    twin = old.objects.create(title="Emma")
+    unique = release("things", title=text(unique=True))
+    (offence,) = verify(*locate(), OutputWrapper(io.StringIO()))
+    assert str(twin.pk) in offence.ids
+    twin.delete()
+    assert count_key_rows() == 1
+    assert verify(*locate(), OutputWrapper(io.StringIO())) == []
+    with pytest.raises(IntegrityError):
+        unique.objects.create(title="Late")
+    assert old.objects.filter(pk=late.pk).exists()
 
 
 # --- Several processes -----------------------------------------------------------------------------------------------
