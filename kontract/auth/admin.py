@@ -10,6 +10,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from kontract.auth import sessions
+from kontract.auth.admin_sessions import SessionPages
 from kontract.auth.models import Principal
 
 
@@ -36,6 +37,10 @@ class PrincipalAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Save, and look at the sessions anew."""
         super().save_model(request, obj, form, change)
         sessions.forget()
+
+    def get_urls(self) -> list[Any]:
+        """Return the pages of principals, and that of sessions."""
+        return [*SessionPages(self).urls, *super().get_urls()]
 
     @admin.display(description="sessions")
     def sessions(self, obj: Principal) -> SafeString:

@@ -193,20 +193,26 @@ def find_counter(sid: str) -> int:
 
 def list_of(principal: str, current: str | None = None) -> list[Session]:
     """Return the sessions of a principal, the latest first."""
-    rows = [(sid, json.loads(data)) for sid, data in _run(sql.LIST_SESSIONS, principal=principal)]
-    found = [
-        Session(
-            id=sid,
-            created_at=data["created_at"],
-            refreshed_at=data["rotated_at"],
-            expires_at=min(data["idle_until"], data["expires_at"]),
-            agent=data["agent"],
-            ip=data["ip"],
-            is_current=sid == current,
-        )
-        for sid, data in rows
-    ]
+    found = [_describe(sid, data, current) for sid, data in _run(sql.LIST_SESSIONS, principal=principal)]
     return sorted(found, key=lambda session: -session.created_at)
+
+
+def list_latest(limit: int) -> list[tuple[str, Session]]:
+    """Return so many sessions with their principals, those first that were used last."""
+    return [(principal, _describe(sid, data)) for principal, sid, data in _run(sql.LATEST_SESSIONS, limit=limit)]
+
+
+def _describe(sid: str, text: str, current: str | None = None) -> Session:
+    data = json.loads(text)
+    return Session(
+        id=sid,
+        created_at=data["created_at"],
+        refreshed_at=data["rotated_at"],
+        expires_at=min(data["idle_until"], data["expires_at"]),
+        agent=data["agent"],
+        ip=data["ip"],
+        is_current=sid == current,
+    )
 
 
 def end(principal: str, *, only: str | None = None, but: str | None = None) -> list[str]:

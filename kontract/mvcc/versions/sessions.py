@@ -45,6 +45,11 @@ SET_SESSION: Final = f"""
 UPDATE storage s SET data = s.data || %(data)s::jsonb WHERE {_SESSION} AND s.id = %(sid)s RETURNING s.id
 """
 LIST_SESSIONS: Final = f"SELECT s.id, s.data::text FROM storage s WHERE {_OF_PRINCIPAL} AND {_IS_ALIVE}"
+LATEST_SESSIONS: Final = f"""
+SELECT s._owner, s.id, s.data::text FROM storage s
+WHERE {_SESSION} AND {_IS_ALIVE}
+ORDER BY (s.data ->> 'rotated_at')::float8 DESC, s.id LIMIT %(limit)s
+"""
 END_SESSIONS: Final = f"""
 DELETE FROM storage s WHERE {_OF_PRINCIPAL} AND (%(only)s::text IS NULL OR s.id = %(only)s)
   AND s.id IS DISTINCT FROM %(but)s::text

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import include, path
 
@@ -55,3 +56,44 @@ class TestAdmin:
         chosen = {"action": "end_sessions", "_selected_action": [ada.id]}
         assert b"1 sessions ended" in staff.post(PAGE, chosen, follow=True).content
         assert code_of(ada.post("auth_me")) == (401, "invalid_token")
+
+    def test_the_page_of_sessions_ends_one(self, staff: Any, ada: Person) -> None:
+        other = ada.login("ada@example.com")
+        assert f"{PAGE}sessions/" in staff.get(PAGE).content.decode()
+        page = staff.get(f"{PAGE}sessions/").content.decode()
+        sids = [session["id"] for session in ada.call("auth_sessions")]
+        assert [page.count(sid) for sid in sids] == [1, 1]
+        mine = next(session["id"] for session in other.call("auth_sessions") if session["is_current"])
+        answer = staff.post(f"{PAGE}sessions/", {"principal": ada.id, "session": mine}, follow=True)
+        assert b"The session has ended." in answer.content
+        assert code_of(other.post("auth_me")) == (401, "invalid_token")
+        assert ada.post("auth_me").status_code == 200
+        answer = staff.post(f"{PAGE}sessions/", {"principal": ada.id, "session": mine}, follow=True)
+        assert b"There is no such session" in answer.content
+        assert mine not in staff.get(f"{PAGE}sessions/", {"principal": ada.id}).content.decode()
+        assert b"Nobody is signed in" in staff.get(f"{PAGE}sessions/", {"principal": "x"}).content
+
+    def test_sessions_are_for_those_who_may(self, staff: Any, ada: Person) -> None:
+        clerk = get_user_model().objects.create_user("clerk", password="difference", is_staff=True)
+        try:
+            client = Client()
+            assert client.get(f"{PAGE}sessions/").status_code == 302, "sign in first"
+            client.force_login(clerk)
+            assert client.get(f"{PAGE}sessions/").status_code == 403
+            clerk.user_permissions.add(Permission.objects.get(codename="view_principal"))
+            page = client.get(f"{PAGE}sessions/").content.decode()
+            assert ada.id in page
+            assert 'name="session"' not in page
+            sid = ada.call("auth_sessions")[0]["id"]
+            assert client.post(f"{PAGE}sessions/", {"principal": ada.id, "session": sid}).status_code == 403
+            assert ada.post("auth_me").status_code == 200
+        finally:
+            clerk.delete()
+
+    def test_what_a_browser_calls_itself_is_text(self, staff: Any) -> None:
+        eve = Person()
+        eve.client.defaults["HTTP_USER_AGENT"] = "<script>alert(1)</script>"
+        eve.begin()
+        page = staff.get(f"{PAGE}sessions/").content.decode()
+        assert "&lt;script&gt;alert(1)" in page
+        assert "<script>alert(1)" not in page
