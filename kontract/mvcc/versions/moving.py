@@ -38,3 +38,36 @@ CATALOG_DOCUMENTS: Final = """
 SELECT id, data::text FROM storage
 WHERE ns = %(ns)s AND ptr = 0 AND _deleted_txid IS NULL AND starts_with(id, %(prefix)s) ORDER BY id
 """
+
+# What an export reads, in batches by id: documents of now, of a snapshot, and all versions of documents.
+_EXPORTED = "id, data::text, _schema, _txid, _owner"
+EXPORT_LIVE: Final = f"""
+SELECT {_EXPORTED} FROM storage
+WHERE ns = %(ns)s AND ptr = %(ptr)s AND _deleted_txid IS NULL AND id > %(after)s ORDER BY id LIMIT %(limit)s
+"""
+EXPORT_AS_OF: Final = f"""
+SELECT * FROM (
+  (SELECT {_EXPORTED} FROM storage
+   WHERE ns = %(ns)s AND ptr = %(ptr)s AND _deleted_txid IS NULL AND _txid <= %(snapshot)s AND id > %(after)s
+   ORDER BY id LIMIT %(limit)s)
+  UNION ALL
+  (SELECT {_EXPORTED} FROM storage
+   WHERE ns = %(ns)s AND ptr = -%(ptr)s AND _deleted_txid IS NOT NULL AND _deleted_txid > %(snapshot)s
+     AND _txid <= %(snapshot)s AND id > %(after)s
+   ORDER BY id LIMIT %(limit)s)
+) s ORDER BY id LIMIT %(limit)s
+"""
+_ALL_VERSIONS = """
+  SELECT id, data, _schema, _txid, _owner, _deleted_txid FROM storage
+  WHERE ns = %(ns)s AND ptr = %(ptr)s AND _deleted_txid IS NULL AND _txid <= %(snapshot)s AND id > %(after)s
+  UNION ALL
+  SELECT id, data, _schema, _txid, _owner, CASE WHEN _deleted_txid <= %(snapshot)s THEN _deleted_txid END FROM storage
+  WHERE ns = %(ns)s AND ptr = -%(ptr)s AND _deleted_txid IS NOT NULL AND _txid < _deleted_txid
+    AND _txid <= %(snapshot)s AND id > %(after)s
+"""
+EXPORT_HISTORY: Final = f"""
+SELECT v.id, v.data::text, v._schema, v._txid, v._owner, v._deleted_txid, t.committed_at, t.owner, t.label
+FROM ({_ALL_VERSIONS}) v LEFT JOIN trxs t ON t.ns = %(ns)s AND t.txid = v._txid
+WHERE v.id IN (SELECT DISTINCT i.id FROM ({_ALL_VERSIONS}) i ORDER BY i.id LIMIT %(limit)s)
+ORDER BY v.id, v._txid
+"""
