@@ -16,8 +16,8 @@ from typing import Any
 CHANGES = 10_000
 TARGET_RATE = 5_000  # changes a second
 TARGET_RATIO = 1.05
-ROUNDS = 40
-WRITES = 150  # in each round, with each contender
+ROUNDS = 24
+WRITES = 90  # in each round, with each contender
 
 
 def main() -> None:

@@ -7,9 +7,12 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kontract.conf import get_settings
+from kontract.exceptions import TableNotFound
 from kontract.mvcc.connections import fetch_quietly
 from kontract.mvcc.units import rolled_back
 from kontract.mvcc.versions import CATALOG, feed
+from kontract.mvcc.writes import Table
+from kontract.tables.catalog import resolve
 
 _read: dict[tuple[str, int], tuple[dict[int, str], dict[str, int], float]] = {}
 
@@ -49,6 +52,16 @@ class Names:
         if any(self._written.get(name, snapshot + 1) > snapshot for name in tables):
             ids.append(str(CATALOG))
         return ids
+
+    def find_table(self, ptr: int) -> Table | None:
+        """Return the table with this ptr, unless it was dropped."""
+        if (name := self[ptr]) not in self._written:
+            return None
+        try:
+            table = resolve(self._connection, self._ns, name)
+        except TableNotFound:  # since the names were read
+            return None
+        return table if table.ptr == ptr else None
 
     def _load(self) -> None:
         rows = fetch_quietly(self._connection, feed.NAMES, {"ns": self._ns})

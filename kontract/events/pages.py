@@ -28,7 +28,7 @@ from kontract.mvcc.connections import fetch_quietly
 from kontract.mvcc.errors import translated
 from kontract.mvcc.prepared import compose
 from kontract.mvcc.versions import FIRST_PTR, feed
-from kontract.mvcc.writes import as_array
+from kontract.mvcc.writes import Table, as_array
 
 MOST_CHANGES: Final = 1000  # in a page
 _MOST_TRANSACTIONS: Final = 2000  # that are read from the log for one page
@@ -176,19 +176,20 @@ def _read_horizon(connection: BaseDatabaseWrapper, ns: int, ids: Collection[str]
 
 
 def _change(names: Names, entry: _Entry, row: Sequence[Any], latest: int) -> Change:
-    owner, data, old_owner, old = row
+    owner, schema, data, old_owner, old_schema, old = row
     if data is None and entry.op != "delete":
         raise SnapshotTooOldError(
             f"What transaction {entry.cursor.txid} wrote to {names[entry.ptr]}/{entry.id} is not there any more. Read "
             f"the table as of {latest}, and go on from there.",
             latest=latest,
         )
+    table = names.find_table(entry.ptr)
     return Change(
         type=entry.op,  # type: ignore[arg-type]
         table=names[entry.ptr],
         id=entry.id,
-        data=json.loads(data) if data else None,
-        old=json.loads(old) if old else None,
+        data=_decode(table, data, schema),
+        old=_decode(table, old, old_schema),
         txid=entry.cursor.txid,
         ordinal=entry.cursor.ordinal,
         owner=(old_owner if entry.op == "delete" else owner) or "",
@@ -197,6 +198,14 @@ def _change(names: Names, entry: _Entry, row: Sequence[Any], latest: int) -> Cha
         changed_by=entry.changed_by,
         committed_at=entry.committed_at,
     )
+
+
+def _decode(table: Table | None, text: str | None, schema: int | None) -> dict[str, Any] | None:
+    """Return a document as it is to be read now; that of a dropped table as it was written."""
+    if text is None:
+        return None
+    document: dict[str, Any] = json.loads(text if table is None or schema is None else table.cast(text, schema))
+    return document
 
 
 def _fetch(connection: BaseDatabaseWrapper, statement: str, params: dict[str, Any]) -> list[Sequence[Any]]:

@@ -42,11 +42,11 @@ ORDER BY l.txid
 FLUSHED: Final = "SELECT pg_current_wal_flush_lsn() >= %(lsn)s::pg_lsn"
 
 _AFTER = """LEFT JOIN LATERAL (
-  (SELECT _owner, data FROM storage
+  (SELECT _owner, _schema, data FROM storage
    WHERE c.op <> 'delete' AND ns = %(ns)s AND ptr = c.ptr AND id = c.id AND _deleted_txid IS NULL AND _txid = c.txid)
   UNION ALL
-  (SELECT h._owner, h.data FROM (
-    SELECT _txid, _owner, data FROM storage
+  (SELECT h._owner, h._schema, h.data FROM (
+    SELECT _txid, _owner, _schema, data FROM storage
     WHERE c.op <> 'delete' AND ns = %(ns)s AND ptr = -c.ptr AND id = c.id
       AND _deleted_txid IS NOT NULL AND _deleted_txid > c.txid
     ORDER BY _deleted_txid LIMIT 1
@@ -55,7 +55,7 @@ _AFTER = """LEFT JOIN LATERAL (
 ) a ON true"""
 
 _BEFORE = """LEFT JOIN LATERAL (
-  SELECT _owner, data FROM storage
+  SELECT _owner, _schema, data FROM storage
   WHERE {condition} AND ns = %(ns)s AND ptr = -c.ptr AND id = c.id AND _deleted_txid IS NOT NULL
     AND _deleted_txid = c.txid AND _txid < _deleted_txid
   LIMIT 1
@@ -66,8 +66,9 @@ def _documents(*, old: bool) -> str:
     before = _BEFORE.format(condition="c.op <> 'insert'" if old else "c.op = 'delete'")
     size = "coalesce(pg_column_size(a.data), 0)" + (" + coalesce(pg_column_size(b.data), 0)" if old else "")
     return f"""
-SELECT d.owner, d.data::text, d.old_owner, d.old::text FROM (
-  SELECT c.n, a._owner AS owner, a.data, b._owner AS old_owner, {"b.data" if old else "NULL::jsonb"} AS old,
+SELECT d.owner, d.schema, d.data::text, d.old_owner, d.old_schema, d.old::text FROM (
+  SELECT c.n, a._owner AS owner, a._schema AS schema, a.data, b._owner AS old_owner, b._schema AS old_schema,
+    {"b.data" if old else "NULL::jsonb"} AS old,
     sum({size}) OVER (ORDER BY c.n) - ({size}) AS before
   FROM unnest(%(ptrs)s::int[], %(ids)s::text[], %(txids)s::bigint[], %(ops)s::text[])
     WITH ORDINALITY AS c(ptr, id, txid, op, n)

@@ -69,7 +69,8 @@ def write(key: str = "a") -> int:
 def query(sql: str) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(sql)
-        return cursor.fetchall()
+        rows: list[Any] = cursor.fetchall()
+        return rows
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
