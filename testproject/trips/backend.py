@@ -30,13 +30,13 @@ class Board(TypedDict):
 
 @backend(egroup="trips", perm=perms.R__)
 def list_trips() -> list[Journey]:
-    """List everybody's trips with their stops, the latest trip first."""
+    """List everybody's latest trips with their stops, the last one first."""
     return read_board()
 
 
 @backend(egroup="trips", perm=perms.R__)
 def show_board() -> Board:
-    """Return all trips, and the latest transactions that changed them, of one moment."""
+    """Return the latest trips, and the latest transactions that changed any, of one moment."""
     return {"trips": read_board(), "moments": read_moments()}
 
 

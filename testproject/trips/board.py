@@ -1,13 +1,15 @@
-"""What everybody sees: all trips with their stops."""
+"""What everybody sees: the latest trips with their stops."""
 
 from collections import defaultdict
-from typing import Any
+from typing import Any, Final
 
 from typing_extensions import TypedDict
 
 import kontract
 from kontract import Document, ctx, env
 from trips.names import name_of
+
+SHOWN: Final = 100  # trips
 
 
 class Place(TypedDict):
@@ -31,10 +33,10 @@ class Journey(TypedDict):
 
 
 def read_board() -> list[Journey]:
-    """Return all trips, the latest first, whoever owns them."""
+    """Return the latest trips, the last one first, whoever owns them."""
     with kontract.elevated():  # sharing is this line: tables of trips show each caller only what is theirs
-        trips = list(env.storage.trips.query().order_by("-_id"))
-        stops = list(env.storage.stops.query().order_by("_id"))
+        trips = list(env.storage.trips.query().order_by("-_id").limit(SHOWN))
+        stops = list(env.storage.stops.query(trip_id__in=[trip.id for trip in trips]).order_by("_id"))
         countries = env.storage.countries.get_many({stop["country"] for stop in stops})
     by_trip: defaultdict[str, list[Document]] = defaultdict(list)
     for stop in stops:

@@ -60,7 +60,7 @@ def test_every_printed_command_works(commands: list[str], port: int) -> None:
 
 
 def txid_in(headers: str) -> int:
-    found = re.search(r"^Kontract-Txid: (\d+)$", headers, re.MULTILINE)
+    found = re.search(r"^Kontract-Txid: (\d+)$", headers, re.MULTILINE | re.IGNORECASE)
     assert found
     return int(found[1])
 

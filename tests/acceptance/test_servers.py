@@ -5,6 +5,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from email.message import Message
 from typing import Any
 
 import pytest
@@ -34,15 +35,15 @@ def server(request: pytest.FixtureRequest) -> str:
     return f"http://127.0.0.1:{request.getfixturevalue(request.param)}/kontract/rpc/"
 
 
-def call(server: str, name: str, body: bytes) -> tuple[int, Any, dict[str, str]]:
+def call(server: str, name: str, body: bytes) -> tuple[int, Any, Message]:
     """Call a procedure; return the status, the JSON of the response, and its headers."""
     request = urllib.request.Request(server + name, body, {"Content-Type": "application/json"})  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=20) as response:  # noqa: S310
-            return response.status, json.load(response), dict(response.headers)
+            return response.status, json.load(response), response.headers
     except urllib.error.HTTPError as error:
         with error:
-            return error.code, json.load(error), dict(error.headers)
+            return error.code, json.load(error), error.headers
 
 
 def test_calls_of_both_kinds(server: str) -> None:
@@ -66,6 +67,15 @@ def test_failures(server: str) -> None:
     ]:
         answered, problem, headers = call(server, name, body)
         assert (answered, problem["code"], headers["Content-Type"]) == (status, code, "application/problem+json")
+
+
+def test_pages_and_calls_come_with_a_policy_without_exceptions(server: str) -> None:
+    root = server.removesuffix("kontract/rpc/")
+    for path in ("", "atlas/", "kontract/rpc/list_trips"):
+        with urllib.request.urlopen(root + path, timeout=20) as response:  # noqa: S310
+            policy = response.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
 
 
 def test_calls_at_the_same_time_on_one_document(server: str) -> None:
