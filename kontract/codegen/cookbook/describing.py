@@ -94,7 +94,7 @@ def _describe_single(schema: Schema) -> list[Piece]:
         return _describe_list(schema)
     if kind == "object":
         return _describe_object(schema)
-    return [Piece(str(kind) if kind is not None else "any")]
+    return [Piece(str(kind) if kind is not None else schema.get("x-kontract-type", "any"))]
 
 
 def _name_text(schema: Schema) -> str:

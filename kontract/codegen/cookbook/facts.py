@@ -34,8 +34,8 @@ def list_facts(recipe: Recipe) -> list[Fact]:
     ]
     if headers := list_headers(entry):
         facts.append(Fact("Headers", ", ".join(f"`{header}`" for header in headers)))
-    if recipe.policy is not None:
-        must = "must be called through it" if recipe.policy == "required" else "may be called through it"
+    if recipe.entry.raystream is not None:
+        must = "must be called through it" if recipe.entry.raystream == "required" else "may be called through it"
         facts.append(Fact("Encrypted channel", must))
     return facts
 
@@ -74,7 +74,7 @@ def list_badges(recipe: Recipe) -> list[Badge]:
     found += [Badge("plain", "download")] if entry.is_download else []
     found += [Badge("plain", "upload")] if entry.uploads else []
     found += [Badge("guarded", "restricted")] if entry.ugroups is not None else []
-    found += [Badge("guarded", "encrypted")] if recipe.policy == "required" else []
+    found += [Badge("guarded", "encrypted")] if recipe.entry.raystream == "required" else []
     return found
 
 

@@ -8,7 +8,9 @@ from kontract.codegen.cookbook import vitepress
 from kontract.codegen.cookbook.folding import fold
 from kontract.codegen.cookbook.markdown import FOLDER, GENERATOR
 from kontract.codegen.cookbook.recipe import Recipe, gather
+from kontract.codegen.cookbook.unloaded.manifest import read_manifest
 from kontract.codegen.manifest import build_manifest
+from kontract.conf import get_settings
 from kontract.rpc.registry import registry
 
 _MARKS: Final = {".md": f"generator: {GENERATOR}\n", ".html": f'<meta name="generator" content="{GENERATOR}">'}
@@ -16,8 +18,13 @@ _HEAD: Final = 2000  # bytes, in which a generated page says what it is
 
 
 def collect() -> list[Recipe]:
-    """Return the recipes of the project's procedures."""
-    return gather(fold(build_manifest(registry)), registry.routes())
+    """Return the recipes of the project's procedures.
+
+    With a manifest of routes none of these is imported, and their sources are read instead.
+    """
+    routes = registry.routes()
+    manifest = read_manifest(routes) if get_settings().ROUTES is not None else fold(build_manifest(registry))
+    return gather(manifest, routes)
 
 
 def find_stale(directory: Path, files: Mapping[str, str]) -> list[Path]:

@@ -159,7 +159,7 @@ def describe_call(recipe: Recipe) -> dict[str, Any]:
         "isStream": entry.is_stream,
         "isDownload": entry.is_download,
         "isRestricted": entry.ugroups is not None,
-        "isEncrypted": recipe.policy == "required",
+        "isEncrypted": recipe.entry.raystream == "required",
         "example": sample_arguments(recipe),
         "typescript": find_typescript_name(entry),
         "python": find_python_name(entry),

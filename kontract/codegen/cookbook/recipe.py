@@ -9,8 +9,6 @@ from typing import Any, Final
 from kontract.codegen.cookbook.source import find_function
 from kontract.codegen.manifest import Manifest, ProcedureEntry
 from kontract.codegen.schemas import Schema, find_reachable
-from kontract.conf import Policy, get_settings
-from kontract.rpc.channel import find_policy
 from kontract.rpc.route import Route
 
 _JSON_BLOCK: Final = re.compile(r"^```json[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -19,11 +17,10 @@ _DOCTEST: Final = re.compile(r"(?:^>>> .*\n?(?:^(?!>>>|\s*$).*\n?)*)+", re.MULTI
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """One procedure.  ``notes`` is its doc comment, ``policy`` that of the encrypted channel (None: there is none)."""
+    """One procedure.  ``notes`` is its doc comment, ``definitions`` are the types that it uses."""
 
     entry: ProcedureEntry
     notes: str
-    policy: Policy | None
     definitions: Mapping[str, Schema]
 
     @property
@@ -62,7 +59,6 @@ def _make_recipe(entry: ProcedureEntry, route: Route, definitions: Mapping[str, 
     return Recipe(
         entry=entry,
         notes=find_notes(route),
-        policy=None if get_settings().RAYSTREAM is None else find_policy(route),
         definitions={name: definitions[name] for name in sorted(find_reachable(schemas, definitions))},
     )
 

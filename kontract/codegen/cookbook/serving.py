@@ -14,6 +14,7 @@ from django.views.decorators.http import condition, require_safe
 
 from kontract.codegen.cookbook.accounts import describe_session, describe_ways, is_staff
 from kontract.codegen.cookbook.folding import fold
+from kontract.codegen.cookbook.outputs import collect
 from kontract.codegen.cookbook.pages import ASSETS, write_index, write_page, write_search_index
 from kontract.codegen.cookbook.recipe import Recipe, gather
 from kontract.codegen.manifest import build_manifest
@@ -89,16 +90,21 @@ def _find_login() -> str | None:
         return None
 
 
+@lru_cache(maxsize=1)
+def _collect() -> list[Recipe]:
+    return collect()
+
+
 @guarded
 def index(request: HttpRequest) -> HttpResponse:
     """Answer with the list of all procedures, which imports none of them."""
-    return HttpResponse(write_index(TITLE, collect_all(), home="./"))
+    return HttpResponse(write_index(TITLE, _collect(), home="./"))
 
 
 @guarded
 def search_index(request: HttpRequest) -> HttpResponse:
     """Answer with the script that tells pages of all procedures."""
-    return HttpResponse(write_search_index(collect_all()), content_type="text/javascript; charset=utf-8")
+    return HttpResponse(write_search_index(_collect()), content_type="text/javascript; charset=utf-8")
 
 
 @guarded
@@ -162,11 +168,6 @@ def collect_one(name: str) -> Recipe:
     procedure = registry.get(name)
     (recipe,) = gather(fold(build_manifest([procedure])), [registry.describe(name)])
     return recipe
-
-
-def collect_all() -> list[Recipe]:
-    """Return the recipes of all procedures."""
-    return gather(fold(build_manifest(registry)), registry.routes())
 
 
 urlpatterns = [

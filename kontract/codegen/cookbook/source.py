@@ -9,6 +9,11 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Final
 
+
+class SourceError(Exception):
+    """A source file cannot be read."""
+
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 # `#: text`, as Sphinx has it, and Rust's `/// text` behind the sign that makes it a comment in Python.
@@ -16,7 +21,7 @@ _DOC_COMMENT: Final = re.compile(r"\s*#(?::|///)(?!/) ?(.*)")
 
 
 class Module:
-    """A source file.  Raises ``SyntaxError`` where it is no Python."""
+    """A source file.  Raises ``SyntaxError`` or ``ValueError`` where it is no Python."""
 
     def __init__(self, name: str, text: str) -> None:
         self.name = name
@@ -38,10 +43,6 @@ class Module:
             lines.append(found[1].rstrip())
         return "\n".join(reversed(lines)).strip("\n")
 
-    def find_text(self, node: ast.expr) -> str:
-        """Return an expression as Python writes it, in one line."""
-        return ast.unparse(node)
-
 
 def _list_functions(node: ast.AST, prefix: str) -> Iterator[tuple[str, Function]]:
     for child in ast.iter_child_nodes(node):
@@ -58,10 +59,13 @@ def _list_functions(node: ast.AST, prefix: str) -> Iterator[tuple[str, Function]
 def read_module(name: str) -> Module | None:
     """Return the source of a module; None where there is no file of Python, as in a zip file or for C.
 
-    Raises ``OSError``, ``SyntaxError`` and ``UnicodeDecodeError``.
+    Raises ``SourceError`` for a file that cannot be read, or is no Python.
     """
     path = find_file(name)
-    return None if path is None else Module(name, path.read_text(encoding="utf-8-sig"))
+    try:
+        return None if path is None else Module(name, path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, SyntaxError) as error:
+        raise SourceError(f"The source of {name} cannot be read: {path}: {error}") from error
 
 
 def find_function(path: str) -> tuple[Module, Function] | None:

@@ -34,7 +34,8 @@ class Property {
   build() {
     if (this.#field !== null) return this.#field;
     this.#field = this.#context.makeField(this.#given, this.#context);
-    const { schema } = resolve(this.#given, this.#context.definitions);
+    const isOne = this.#field.focusable !== null; // of a group the type says too much
+    const { schema } = isOne ? resolve(this.#given, this.#context.definitions) : { schema: this.#given };
     const hint = make("p", { className: "hint", id: `${this.#id}-hint`, hidden: !schema.description }, schema.description ?? "");
     this.control.append(this.#field.element, hint);
     const { focusable, element } = this.#field;
@@ -49,7 +50,7 @@ class Property {
   /** Lets the value be left out, as it is at first. */
   makeOptional() {
     const hasDefault = "default" in this.#given;
-    const note = hasDefault ? `not sent; default ${JSON.stringify(this.#given.default)}` : "not sent";
+    const note = hasDefault ? `default ${JSON.stringify(this.#given.default)}` : "not sent";
     this.#toggle = make("input", { type: "checkbox", "aria-label": `Send ${this.name}` });
     this.#toggle.addEventListener("change", () => {
       const isNew = this.#field === null;
