@@ -11,7 +11,7 @@ import httpx
 import pytest
 from pytest_django import DjangoDbBlocker
 
-from kontract.codegen import typescript
+from kontract.codegen import javascript, typescript
 from kontract.codegen.manifest import build_manifest
 from kontract.rpc.registry import registry
 from tests.browser import Browser, Page
@@ -41,6 +41,14 @@ def server(built: Path, django_db_setup: None, django_db_blocker: DjangoDbBlocke
 
 def test_a_client_in_node(built: Path, server: str) -> None:
     run(find_node(), "--test", "auth.test.js", cwd=built, KONTRACT_TEST_SERVER=server)
+
+
+def test_the_same_client_in_javascript(built: Path, server: str, tmp_path: Path) -> None:
+    """Run the same tests with the client that no compiler has seen."""
+    shutil.copytree(built, tmp_path / "built")
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    (tmp_path / "built" / "client.js").write_text(javascript.render(build_manifest(registry)), encoding="utf-8")
+    run(find_node(), "--test", "auth.test.js", cwd=tmp_path / "built", KONTRACT_TEST_SERVER=server)
 
 
 # --- Tabs of a browser -----------------------------------------------------------------------------------------------
