@@ -187,7 +187,7 @@ def test_a_fork_has_a_listener_of_its_own() -> None:
     told.wait_for(write())
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=_in_child, args=(sender, get_namespace(), told))
+    child = context.Process(target=_in_child, args=(sender, get_namespace(), told), daemon=True)
     child.start()
     assert receiver.poll(20)
     told.wait_for(receiver.recv())  # of the child's commit, by notification
