@@ -15,7 +15,7 @@ from kontract.exceptions import SchemaDataError
 from tests.integration.schema.migrating import migrate, record, take_back
 from tests.integration.schema.releases import forget, release
 
-FIELDS = {  # each in the forms that it may grow through
+FIELDS: dict[str, list[Any]] = {  # each in the forms that it may grow through
     "title": [
         lambda **o: models.CharField(max_length=5, default="x", **o),
         lambda **o: models.CharField(max_length=9, default="xy", **o),
@@ -28,7 +28,7 @@ FIELDS = {  # each in the forms that it may grow through
     ],
     "note": [lambda **o: models.CharField(max_length=5, null=True, **o)],
 }
-VALUES = {"title": ["a", "b", "c"], "pages": [4, 5], "note": [None, "n"]}
+VALUES: dict[str, list[Any]] = {"title": ["a", "b", "c"], "pages": [4, 5], "note": [None, "n"]}
 
 step = st.one_of(
     st.tuples(st.just("add"), st.sampled_from(sorted(FIELDS))),
