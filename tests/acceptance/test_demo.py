@@ -9,6 +9,7 @@ import subprocess
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -83,3 +84,15 @@ def test_a_second_run_loads_nothing_and_leaves_a_port_that_is_taken(loaded: Demo
     assert report.stderr == ""
     assert "http://127.0.0.1:" in report.stdout
     assert "http://127.0.0.1:8000/" not in report.stdout
+
+
+def test_secrets_are_their_owners_alone_and_not_in_the_client(loaded: Demo) -> None:
+    home = Path(loaded.environment["ATLAS_DIR"])
+    path = home / "secrets.json"
+    assert path.stat().st_mode & 0o777 == 0o600
+    secrets = json.loads(path.read_text())
+    client = (home / "static" / "trips" / "api.js").read_text()
+    hidden = [secrets["secret_key"], secrets["wrapping_key"], *(key["key"] for key in secrets["keys"])]
+    assert len(set(hidden)) == 4
+    assert "atlas.example" in client  # the name of the channel, next to its public keys
+    assert not [secret for secret in hidden if secret in client]

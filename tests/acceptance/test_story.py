@@ -137,6 +137,7 @@ def test_the_whole_story(page: Page, other: Page) -> None:
     page.wait_for("document.querySelectorAll('.trip.mine').length === 0")
     assert page.text("#account .name") == "Guest"
     page.wait_for_text("Portugal by tram", "#trips")
+    assert (page.failures, other.failures) == ([], [])
 
 
 def test_a_guest_who_signs_in_brings_trips_along(page: Page, other: Page) -> None:

@@ -11,7 +11,8 @@ const LISTED = 30;
  */
 export function showMoments(moments, seen) {
   const slider = find("#moment");
-  const index = seen === undefined ? moments.length : moments.findIndex(({ txid }) => txid === seen);
+  // A moment may meanwhile lie before those that are listed.
+  const index = seen === undefined ? moments.length : Math.max(0, moments.findIndex(({ txid }) => txid === seen));
   slider.max = String(moments.length);
   slider.value = String(index);
   slider.style.setProperty("--done", `${moments.length === 0 ? 100 : (index / moments.length) * 100}%`);
