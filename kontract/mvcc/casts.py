@@ -238,6 +238,10 @@ class Casts:
         """
         return _sql(self, row, live)
 
+    def renaming(self) -> "Casts":
+        """Return the changes that leave values what they were."""
+        return Casts(tuple(c for c in self.changes if c.kind not in ("convert", "code")), self.own, self.live)
+
     def _ranges(self, live: bool) -> Iterable[tuple[int, int]]:
         """Yield the ranges of numbers that have one chain, those in which a document is as we read it left out."""
         bounds = [1, *(change.to for change in self.changes), NEWEST]

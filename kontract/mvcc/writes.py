@@ -39,8 +39,11 @@ class Table:
 
     @property
     def old_data(self) -> str:
-        """SQL for the live document of the row ``s`` as it is now, as far as SQL can tell."""
-        if self.casts is None or (data := self.casts.sql("s", live=True)) is None or self.casts.by_code(live=True):
+        """SQL for the live document of the row ``s`` under today's names, for use in a statement.
+
+        Its values are those that it was written with, which is what its key rows were made of.
+        """
+        if self.casts is None or (data := self.casts.renaming().sql("s", live=True)) is None:
             return "s.data"
         return data.replace("%", "%%")
 

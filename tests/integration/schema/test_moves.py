@@ -280,3 +280,21 @@ def test_undo_of_a_transaction_before_a_change(files: Files) -> None:
     assert new.objects.get().headline == "Emma"
     new.objects.get().restore(txid)
     assert new.objects.get().headline == "Persuasion"
+
+
+def test_a_converted_unique_value_gives_its_old_text_free(files: Files) -> None:
+    old = release("things", number=text(unique=True))
+    old.objects.create(number=" 12 ")
+    files.add('ChangeType(table="things", name="number")')
+    new = release("things", number=models.IntegerField(unique=True))
+    up()
+    with pytest.raises(ConstraintError):
+        new.objects.create(number=12)
+    new.objects.update(number=13)
+    new.objects.create(number=12)
+    down()
+    old = release("things", number=text(unique=True))
+    assert sorted(old.objects.values_list("number", flat=True)) == ["12", "13"]
+    old.objects.create(number=" 12 ")
+    with pytest.raises(ConstraintError):
+        old.objects.create(number="12")
