@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-LIMIT = 1 << 24  # bytes of a line
-
 
 class Event(NamedTuple):
     """An event, and when it came by the monotonic clock."""
@@ -22,28 +20,39 @@ class Event(NamedTuple):
 
 async def read_events(port: int, query: str, last: str = "") -> AsyncIterator[Event]:
     """Open a stream and yield its events until it ends."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=LIMIT)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         head = f"GET /kontract/events/?{query} HTTP/1.1\r\nHost: x\r\n"
         writer.write(f"{head}{f'Last-Event-ID: {last}' if last else 'X-None: 1'}\r\n\r\n".encode())
         status = await reader.readline()
         if b" 200 " not in status:
             raise ConnectionError(status.decode())
+        while (await reader.readline()).strip():  # the headers
+            pass
         name = event_id = data = ""
-        while line := await reader.readline():
+        async for line in _read_lines(reader):
             if line.startswith(b"event: "):
-                name = line[7:-1].decode()
+                name = line[7:].decode()
             elif line.startswith(b"id: "):
-                event_id = line[4:-1].decode()
+                event_id = line[4:].decode()
             elif line.startswith(b"data:"):
-                data = line[5:-1].decode()
-            elif line == b"\n" and name:
+                data = line[5:].decode()
+            elif not line and name:
                 yield Event(name, event_id, data, time.monotonic())
                 name = event_id = data = ""
     finally:
         writer.close()
         with suppress(OSError):
             await writer.wait_closed()
+
+
+async def _read_lines(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """Yield the lines of a body in chunks (RFC 9112, section 7.1), which may end anywhere in a line."""
+    rest = b""
+    while size := int(await reader.readline() or b"0", 16):
+        *lines, rest = (rest + (await reader.readexactly(size + 2))[:-2]).split(b"\n")
+        for line in lines:
+            yield line
 
 
 class Subscriber:

@@ -20,7 +20,7 @@ from kontract.events.running import find_procedure, make_context
 from kontract.events.seats import seats
 from kontract.events.sharing import read_latest, run, runners
 from kontract.events.subscriptions import TableSubscription, make_subscription
-from kontract.exceptions import AsgiRequiredError
+from kontract.exceptions import AsgiRequiredError, ConfigurationError
 from kontract.mvcc import asynchronous
 from kontract.rpc.channel import acheck_channel
 from kontract.rpc.position import known_position
@@ -59,8 +59,10 @@ async def events(request: HttpRequest) -> HttpResponseBase:
 
 
 async def _open(request: HttpRequest) -> HttpResponseBase:
-    from kontract.events.stream import Stream  # which needs django-eventstream
-
+    try:
+        from kontract.events.stream import Stream
+    except ImportError as error:  # of django-eventstream, which only streams need
+        raise ConfigurationError(f'Streams need more packages ({error}): pip install "kontract[events]"') from error
     asked, after = read_request(request)
     credential, identity = await _identify(request)
     await _check_channel(request, asked, identity)
