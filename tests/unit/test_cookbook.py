@@ -72,7 +72,7 @@ COMMENTED = """
     def one(): ...
 
     #/// Like Rust.
-    #/// More.
+    # /// More.
     async def two(): ...
 
     # A plain comment.
@@ -227,8 +227,8 @@ def test_limits_in_words() -> None:
 
 def test_snippets_call_with_the_types_of_the_clients(recipes: dict[str, Recipe]) -> None:
     texts = {snippet.id: snippet.text for snippet in write_snippets(recipes["zoo_put"], URL)}
-    assert texts["typescript"].endswith('await zooPut({ cage: 1, pet: { kind: "cat", name: "text" } });')
-    assert texts["python"].endswith('client.zoo_put(cage=1, pet=Cat(kind="cat", name="text"))')
+    assert texts["typescript"].endswith('await zooPut({ cage: 1, pet: { name: "text", kind: "cat" } });')
+    assert texts["python"].endswith('client.zoo_put(cage=1, pet=Cat(name="text", kind="cat"))')
     stream = {snippet.id: snippet.text for snippet in write_snippets(recipes["zoo_count"], URL)}
     assert "for await (const item of zooCount" in stream["typescript"]
     assert stream["curl"].startswith(f"curl {URL}/rpc/zoo_count -N ")

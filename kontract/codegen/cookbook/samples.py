@@ -61,11 +61,10 @@ class Sampler:
         value = self.sample(chosen)
         tag = schema.get("discriminator", {}).get("propertyName")
         if tag is not None and isinstance(value, dict) and tag not in value:
-            value = {tag: self._sample_tag(chosen, tag), **value}
+            properties = self._definitions[chosen["$ref"].removeprefix(PREFIX)]["properties"]
+            tagged = {**value, tag: self.sample(properties[tag])}
+            value = {name: tagged[name] for name in properties if name in tagged}
         return value
-
-    def _sample_tag(self, member: Schema, tag: str) -> Any:
-        return self.sample(self._definitions[member["$ref"].removeprefix(PREFIX)]["properties"][tag])
 
     def _is_inside(self, schema: Schema) -> bool:
         return schema.get("$ref", "").removeprefix(PREFIX) in self._inside

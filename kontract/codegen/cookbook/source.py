@@ -16,8 +16,9 @@ class SourceError(Exception):
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
-# `#: text`, as Sphinx has it, and Rust's `/// text` behind the sign that makes it a comment in Python.
-_DOC_COMMENT: Final = re.compile(r"\s*#(?::|///)(?!/) ?(.*)")
+# `#: text`, as Sphinx has it, and Rust's `/// text` behind the sign that makes it a comment in Python; formatters put a
+# space between the two.
+_DOC_COMMENT: Final = re.compile(r"\s*#(?::| ?///)(?!/) ?(.*)")
 
 
 class Module:

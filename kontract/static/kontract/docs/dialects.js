@@ -21,6 +21,17 @@ function quotePython(text) {
   return `'${plain.replaceAll("'", "\\'")}'`;
 }
 
+const RESERVED = new Set(
+  ("False None True and as assert async await break class continue def del elif else except finally for from global if " +
+    "import in is lambda nonlocal not or pass raise return try while with yield").split(" "),
+);
+
+/** Returns what the client for Python calls a property, for all but very strange names. */
+function nameAttribute(key) {
+  const name = key.replace(/[^\p{L}\p{N}_]/gu, "_").replace(/^_+/, "");
+  return RESERVED.has(name) ? `${name}_` : /^[\p{L}_]/u.test(name) ? name : `x${name}`;
+}
+
 const join = (entries, write) => entries.map(([name, value]) => write(name, value)).join(", ");
 
 export const json = {
@@ -59,7 +70,9 @@ export const python = {
   none: "None",
   list: (items) => `[${items.join(", ")}]`,
   map: (entries) => `{${join(entries, (name, value) => `${quotePython(name)}: ${value}`)}}`,
-  object: (entries, name) => (name ? `${name}(${join(entries, (key, value) => `${key}=${value}`)})` : python.map(entries)),
+  object(entries, name) {
+    return name ? `${name}(${join(entries, (key, value) => `${nameAttribute(key)}=${value}`)})` : python.map(entries);
+  },
   choice: (written, name) => (name ? `${name}(${written})` : written),
 };
 

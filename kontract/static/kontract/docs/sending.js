@@ -9,7 +9,7 @@ export async function send(call, form, options, session, signal) {
   let body = `{"kwargs": ${kwargs}}`;
   if (call.uploads.length) {
     body = new FormData();
-    if (kwargs !== "{}") body.append("kwargs", new Blob([kwargs], { type: "application/json" }));
+    if (kwargs !== "{}") body.append("kwargs", kwargs);
     for (const [name, file] of files) body.append(name, file);
   } else headers["Content-Type"] = "application/json";
   const credentials = session.hasToken ? "omit" : "same-origin";
