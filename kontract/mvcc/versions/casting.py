@@ -6,7 +6,7 @@ document's text, member by member.
 
 from typing import Final
 
-NUMBER: Final = r"^\s*[-+]?(\d{1,300}(\.\d{0,300})?|\.\d{1,300})([eE][-+]?\d{1,2})?\s*$"
+NUMBER: Final = r"^\s*[-+]?(\d{1,200}(\.\d{0,200})?|\.\d{1,200})([eE][-+]?\d{1,2})?\s*$"
 TRUE: Final = ("true", "t", "yes", "y", "on", "1")
 FALSE: Final = ("false", "f", "no", "n", "off", "0")
 
