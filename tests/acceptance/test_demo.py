@@ -4,17 +4,20 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from tests.acceptance.conftest import Demo, find_free_port
+from tests.acceptance.conftest import PROJECT, Demo, find_free_port, wait_for
 
 
 def paste(command: str) -> Any:
@@ -96,3 +99,20 @@ def test_secrets_are_their_owners_alone_and_not_in_the_client(loaded: Demo) -> N
     assert len(set(hidden)) == 4
     assert "atlas.example" in client  # the name of the channel, next to its public keys
     assert not [secret for secret in hidden if secret in client]
+
+
+def test_ctrl_c_ends_it_quietly_while_somebody_follows(loaded: Demo, port: int, tmp_path: Path) -> None:
+    url, after = f"http://127.0.0.1:{port}/kontract/rpc/watch_trips", {"kwargs": {"after": 0}}
+    output = tmp_path / "output"
+    command = [sys.executable, "manage.py", "demo", "--port", str(port)]
+    with (
+        output.open("w") as log,
+        subprocess.Popen(command, cwd=PROJECT, env=loaded.environment, stdout=log, stderr=log) as process,
+    ):
+        wait_for(port, process, output)
+        with suppress(httpx.RemoteProtocolError), httpx.stream("POST", url, json=after) as response:
+            next(lines := response.iter_lines())
+            process.send_signal(signal.SIGINT)
+            list(lines)
+        assert process.wait(20) == 0
+    assert output.read_text().endswith("(Ctrl-C ends it)\n")

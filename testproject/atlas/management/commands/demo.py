@@ -2,6 +2,7 @@
 
 import socket
 from argparse import ArgumentParser
+from contextlib import suppress
 from io import StringIO
 from typing import Any
 
@@ -9,7 +10,7 @@ import trips.loading
 import uvicorn
 from config.home import CLIENT
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 import atlas.loading
 from atlas.examples import get_examples
@@ -35,10 +36,10 @@ class Command(BaseCommand):
         atlas.loading.load()
         trips.loading.load()
         call_command("kontract_compile", javascript=CLIENT, stdout=StringIO())
-        port = options["port"] or find_port()
-        self._explain(f"http://127.0.0.1:{port}/")
-        if not options["no_serve"]:
-            serve(port)
+        with listen(options["port"]) as listener:
+            self._explain(f"http://127.0.0.1:{listener.getsockname()[1]}/")
+            if not options["no_serve"]:
+                serve(listener)
 
     def _explain(self, root: str) -> None:
         self.stdout.write("\nIn another terminal, calls to try:\n\n")
@@ -48,20 +49,24 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-def serve(port: int) -> None:
-    """Serve until Ctrl-C; streams that are open then have a second to end."""
-    uvicorn.run("config.asgi:application", port=port, lifespan="off", log_level="error", timeout_graceful_shutdown=1)
+def listen(port: int | None) -> socket.socket:
+    """Return a socket on the port; without one, on the usual port, or where that is taken on a free one."""
+    for number in (PORT, 0) if port is None else (port,):
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", number))
+        except OSError:
+            listener.close()
+        else:
+            return listener
+    raise CommandError(f"Port {port} of 127.0.0.1 is taken. Choose another one with --port.")
 
 
-def find_port() -> int:
-    """Return the usual port, or where that is taken a free one."""
-    for port in (PORT, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            found: int = probe.getsockname()[1]
-            return found
-    raise OSError("No port is free on 127.0.0.1.")
+def serve(listener: socket.socket) -> None:
+    """Serve until Ctrl-C.  Streams that are open then are cut off, which uvicorn would tell as an error."""
+    config = uvicorn.Config(
+        "config.asgi:application", lifespan="off", log_level="critical", timeout_graceful_shutdown=1
+    )
+    with suppress(KeyboardInterrupt):  # uvicorn passes it on when all has ended
+        uvicorn.Server(config).run(sockets=[listener])
