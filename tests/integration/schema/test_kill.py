@@ -1,5 +1,7 @@
 """A migration that is killed, at each of its steps, and run again."""
 
+import os
+import random
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -87,3 +89,19 @@ def test_a_kill_at_every_step_both_ways(files: Files) -> None:
     kills = sum(1 for _ in kill_at_every_step(files.folder, "down", 20))
     assert kills > 5
     assert dict(env.storage.users.items()) == documents
+
+
+LARGE = int(os.environ.get("KONTRACT_TEST_MIGRATED", "3000"))  # documents; 100,000 takes about a minute
+
+
+def test_kills_at_any_moment_of_a_large_migration(files: Files) -> None:
+    documents = fill(LARGE)
+    files.add(OPERATIONS, CODE)
+    done, begun, kills = False, time.monotonic(), 0
+    while not done:
+        with Worker(migrate, str(files.folder), "up", 0, 500) as worker:
+            patience = random.uniform(0.2, 1.0) * max(1.0, LARGE / 20_000) * (1 + kills)
+            done = worker._receiver.poll(patience) and worker.report() == "done"
+        kills += not done
+    assert dict(env.storage.users.items()) == migrated(documents)
+    print(f"{LARGE:,} documents, {kills} kills, {time.monotonic() - begun:.1f} s")
