@@ -45,7 +45,7 @@ bench: .venv/.stamp ## Measure against plain Django and its peers
 
 clean: ## Remove the virtual environment, the embedded servers' data and all caches
 	rm -rf .venv .nox .pg* .site build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	rm -rf .node tests/typescript/node_modules
+	rm -rf .node tests/*/node_modules
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/.stamp: setup.cfg pyproject.toml
