@@ -72,7 +72,7 @@ def kitchen_cook(
         "heat": heat.value,
         "ingredients": ingredients,
         "notes": notes or {},
-        "best_before": best_before and best_before.isoformat(),
+        "best_before": None if best_before is None else best_before.isoformat(),
     }
     env.storage.kitchen_dishes.set(id, dict(dish))
     return dish

@@ -9,8 +9,11 @@ if "KONTRACT_TEST_DATABASE" in os.environ:
     DATABASES["default"]["NAME"] = os.environ["KONTRACT_TEST_DATABASE"]
 
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.cookbook"]
-KONTRACT = {**KONTRACT, "TABLES": {**KONTRACT["TABLES"], "kitchen_dishes": {"versioned": True}}, "DOCS": "public"}
-KONTRACT["AUTH"] = {"rates": {"anonymous": "1000/m", "login": "1000/m"}}
+KONTRACT = KONTRACT | {
+    "TABLES": {**KONTRACT["TABLES"], "kitchen_dishes": {}},
+    "DOCS": "public",
+    "AUTH": {"rates": {"anonymous": "1000/m", "login": "1000/m"}},
+}  # type: ignore[assignment]
 ROOT_URLCONF = "tests.cookbook.urls"
 SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
 MIDDLEWARE = [
