@@ -50,7 +50,7 @@ def test_a_file_that_is_not_up_to_date_fails_the_check(tmp_path: Path) -> None:
     output = StringIO()
     with pytest.raises(CommandError):
         call_command("kontract_compile", python=path, check=True, stdout=output)
-    assert "-class Other(_kontract.BaseClient):\n+class Client(_kontract.BaseClient):\n" in output.getvalue()
+    assert "-class Other(_kontract.SigningClient):\n+class Client(_kontract.SigningClient):\n" in output.getvalue()
     assert "class Other(" in path.read_text()
 
 
