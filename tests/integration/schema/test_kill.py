@@ -33,7 +33,8 @@ def join(first, last): return f"{first} {last}"
 
 def migrate(report: Report, folder: str, direction: str, stop_at: int, size: int) -> None:
     """Run the migration; right before its commit number ``stop_at`` wait, so as to be killed there."""
-    count, run = 0, ledger.run_transaction
+    engine: Any = ledger
+    count, run = 0, engine.run_transaction
 
     def run_and_stop(function: Callable[[], Any], **options: Any) -> Any:
         def wait_at_the_end() -> Any:
@@ -47,7 +48,8 @@ def migrate(report: Report, folder: str, direction: str, stop_at: int, size: int
 
         return run(wait_at_the_end, **options)
 
-    ledger.run_transaction, rewriting.BATCH = run_and_stop, size
+    engine.run_transaction = run_and_stop
+    vars(rewriting)["BATCH"] = size
     with Files(Path(folder)).installed():
         move = moving.up if direction == "up" else moving.down
         move(*locate())
@@ -79,7 +81,7 @@ def kill_at_every_step(folder: Path, direction: str, size: int) -> Iterator[int]
 @pytest.mark.usefixtures("consistent")
 def test_a_kill_at_every_step_both_ways(files: Files) -> None:
     documents = fill(DOCUMENTS)
-    then = env.storage.users.set("u000000", documents["u000000"]).txid
+    then = env.storage.users.set("u000000", documents["u000000"]).txid or 0
     files.add(OPERATIONS, CODE)
     kills = sum(1 for _ in kill_at_every_step(files.folder, "up", 20))
     assert kills > 5

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
 from django.db import connection, models
@@ -18,9 +19,9 @@ from kontract.schema.transfer_in import Source, copy_rows, find_fields
 from kontract.schema.transfer_out import Export, insert_rows
 from kontract.tables.catalog import locate, resolve
 from tests.integration.schema.releases import forget, release
-from tests.library.models import Author
 
 COUNT = 25
+Author: Any = apps.get_model("library", "Author")
 
 
 @pytest.fixture

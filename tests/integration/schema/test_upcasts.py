@@ -26,7 +26,7 @@ def halve(value): return value // 2
 def split(value): return [value[:2], value[2:]]
 def join(first, rest): return first + rest
 """
-FIELDS = {
+FIELDS: dict[str, Callable[[], Any]] = {
     "int": lambda: models.IntegerField(null=True),
     "text": lambda: models.CharField(max_length=100, null=True),
 }
