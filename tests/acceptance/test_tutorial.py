@@ -1,8 +1,8 @@
 """Follow the tutorial word by word, in a fresh directory and a fresh virtual environment.
 
 What the page shows is what must come out: blocks of ``console`` are typed into a shell and their output is compared,
-with ``...`` for anything; blocks whose first line names a file are written to it; a block of ``text`` is in what the last
-program that goes on running prints.  In CI all packages are installed; elsewhere they are borrowed from the environment
+with ``...`` for anything; blocks whose first line names a file are written to it; a block of ``text`` is part of what
+the last program that goes on prints.  In CI all packages are installed; elsewhere they are borrowed from the environment
 that runs the tests, and ``pip install`` finds them there.
 """
 
