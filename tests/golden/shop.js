@@ -114,5 +114,6 @@ const $functions = {
 /** Makes a client of its own, which knows nothing of configure(): for another server, or for each user on a server. */
 export function createClient(options) {
   const client = $makeClient(options);
-  return { ...$bind($functions, client), batch: (makeCalls, more) => $batch(client, makeCalls, more) };
+  const batch = (makeCalls, more) => $batch(client, makeCalls, more);
+  return { ...$bind($functions, client), ...$bindEvents(client), batch };
 }

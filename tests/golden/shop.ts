@@ -104,10 +104,11 @@ const $functions = {
 };
 
 /** All functions, which call with a client's own options. */
-export type KontractClient = typeof $functions & { readonly batch: typeof batch };
+export type KontractClient = typeof $functions & KontractEvents & { readonly batch: typeof batch };
 
 /** Makes a client of its own, which knows nothing of configure(): for another server, or for each user on a server. */
 export function createClient(options: ClientOptions): KontractClient {
   const client = $makeClient(options);
-  return { ...$bind($functions, client), batch: (makeCalls, more) => $batch(client, makeCalls, more) };
+  const batch: KontractClient["batch"] = (makeCalls, more) => $batch(client, makeCalls, more);
+  return { ...$bind($functions, client), ...$bindEvents(client), batch };
 }

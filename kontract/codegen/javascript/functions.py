@@ -22,7 +22,8 @@ _CLIENT: Final = """\
 /** Makes a client of its own, which knows nothing of configure(): for another server, or for each user on a server. */
 export function createClient(options) {
   const client = $makeClient(options);
-  return { ...$bind($functions, client), batch: (makeCalls, more) => $batch(client, makeCalls, more) };
+  const batch = (makeCalls, more) => $batch(client, makeCalls, more);
+  return { ...$bind($functions, client), ...$bindEvents(client), batch };
 }"""
 _SIGNING_CLIENT: Final = """\
 const $authSession = new $AuthSession($authFunctions);
@@ -37,6 +38,7 @@ export function createClient(options) {
   const client = { ...$makeClient(options), session };
   return {
     ...$bind($functions, client),
+    ...$bindEvents(client),
     auth: $makeAuth($authFunctions, session, () => client),
     batch: (makeCalls, more) => $batch(client, makeCalls, more),
   };

@@ -12,16 +12,18 @@ from kontract.codegen.typescript.types import Types, render_literal, render_name
 _NOTHING: Final = "{ [name: string]: never }"
 _CLIENT: Final = """\
 /** All functions, which call with a client's own options. */
-export type KontractClient = typeof $functions & { readonly batch: typeof batch };
+export type KontractClient = typeof $functions & KontractEvents & { readonly batch: typeof batch };
 
 /** Makes a client of its own, which knows nothing of configure(): for another server, or for each user on a server. */
 export function createClient(options: ClientOptions): KontractClient {
   const client = $makeClient(options);
-  return { ...$bind($functions, client), batch: (makeCalls, more) => $batch(client, makeCalls, more) };
+  const batch: KontractClient["batch"] = (makeCalls, more) => $batch(client, makeCalls, more);
+  return { ...$bind($functions, client), ...$bindEvents(client), batch };
 }"""
 _SIGNING_CLIENT: Final = """\
 /** All functions, which call with a client's own options. */
-export type KontractClient = typeof $functions & { readonly auth: typeof auth; readonly batch: typeof batch };
+export type KontractClient = typeof $functions &
+  KontractEvents & { readonly auth: typeof auth; readonly batch: typeof batch };
 
 /** Makes a client of its own, which knows nothing of configure(): for another server, or for each user on a server. */
 export function createClient(options: ClientOptions): KontractClient {
@@ -29,6 +31,7 @@ export function createClient(options: ClientOptions): KontractClient {
   const client = { ...$makeClient(options), session };
   return {
     ...$bind($functions, client),
+    ...$bindEvents(client),
     auth: $makeAuth($authFunctions, session, () => client),
     batch: (makeCalls, more) => $batch(client, makeCalls, more),
   };

@@ -18,6 +18,8 @@ _SUFFIXES = {"typescript": "ts", "javascript": "js"}
 _MODULES = (
     *("json", "values", "errors", "client", "watch", "sending", "calls"),
     *("trials", "batches", "streams", "downloads", "bound"),
+    *("events_wire", "events_cursor", "events_patch", "events_source", "events_topics", "events_tabs", "events_hub"),
+    *("events", "events_bound"),
 )
 _CHANNEL = (
     *("pins", "errors", "bytes", "crypto", "suites", "noise", "schedule", "frames", "envelope", "framing", "opener"),
@@ -33,7 +35,12 @@ _OWN_EXPORT = re.compile(r"^export (?=(?:async )?(?:const|let|function\*?|class|
 _EXPORT = re.compile(r"^export (?:async )?(?:const|let|function\*?|class|interface|type) (\w+)", re.MULTILINE)
 _SILENT = re.compile(r'^ *(?://|/?\*).*$|(?<= )// .*$|"[^"\n]*"', re.MULTILINE)
 _GLOBAL = re.compile(r"(?<![\w.#$])[A-Z]\w*")
-_FUNCTIONS = frozenset(("clearTimeout", "decodeURIComponent", "encodeURIComponent", "globalThis", "setTimeout"))
+_FUNCTIONS = frozenset(
+    (
+        *("clearInterval", "clearTimeout", "decodeURIComponent", "encodeURIComponent", "globalThis", "setInterval"),
+        "setTimeout",
+    )
+)
 
 
 def list_parts(manifest: Manifest) -> tuple[str, ...]:

@@ -28,6 +28,11 @@ export class $AuthSession {
         this.#listeners.add(listener);
         return () => void this.#listeners.delete(listener);
     }
+    /** Returns whose calls these are, and in which session; undefined: nobody's. */
+    async identify(client) {
+        const token = await this.find(client);
+        return token === undefined ? undefined : $readClaims(token);
+    }
     /** Sends a request with an access token; once more with the next one where it is refused, before anything ran. */
     async send(client, headers, signal, send) {
         if (headers.has("Authorization"))

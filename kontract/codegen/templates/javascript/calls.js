@@ -7,6 +7,10 @@ import { $Watch } from "./watch.js";
 const $JSON_TYPE = "application/json";
 /** @internal */
 export function __kontract_rpc(procedure, args = {}, options = {}) {
+    if (options.inspect !== undefined) {
+        options.inspect(procedure, options.client ?? $defaultClient);
+        return new Promise(() => { });
+    }
     return options.batch === undefined ? $call(procedure, args, options) : options.batch.add(procedure, args, options);
 }
 async function $call(procedure, args, options) {

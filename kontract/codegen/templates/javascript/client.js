@@ -12,6 +12,7 @@ const $DEFAULTS = {
     useGet: true,
     fetch: (input, init) => globalThis.fetch(input, init),
     raystream: $hasChannel(),
+    events: {},
     self: {},
 };
 export let $defaultClient = $DEFAULTS;

@@ -56,6 +56,12 @@ export class $AuthSession<P> implements $Session {
     return () => void this.#listeners.delete(listener);
   }
 
+  /** Returns whose calls these are, and in which session; undefined: nobody's. */
+  async identify(client: $Client): Promise<{ readonly sub: string; readonly sid: string } | undefined> {
+    const token = await this.find(client);
+    return token === undefined ? undefined : $readClaims(token);
+  }
+
   /** Sends a request with an access token; once more with the next one where it is refused, before anything ran. */
   async send(client: $Client, headers: Headers, signal: AbortSignal, send: () => Promise<Response>): Promise<Response> {
     if (headers.has("Authorization")) return send();

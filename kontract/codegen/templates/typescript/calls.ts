@@ -43,6 +43,8 @@ export interface $AnyOptions extends WriteOptions {
   asOf?: ReadOptions["asOf"];
   client?: $Client;
   isDryRun?: true;
+  /** Is told what would be called, and with which client; nothing is sent. */
+  inspect?: (procedure: $Procedure, client: $Client) => void;
   /** The server keeps no answer of this call. */
   hasNoKey?: true;
   /** Doing it twice does no harm. */
@@ -51,6 +53,10 @@ export interface $AnyOptions extends WriteOptions {
 
 /** @internal */
 export function __kontract_rpc<T>(procedure: $Procedure, args: object = {}, options: $AnyOptions = {}): Promise<T> {
+  if (options.inspect !== undefined) {
+    options.inspect(procedure, options.client ?? $defaultClient);
+    return new Promise<T>(() => {});
+  }
   return options.batch === undefined ? $call(procedure, args, options) : options.batch.add(procedure, args, options);
 }
 

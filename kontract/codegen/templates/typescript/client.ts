@@ -29,6 +29,19 @@ export interface ClientOptions {
   fetch?: typeof globalThis.fetch | undefined;
   /** The encrypted channel: true, the default where the server has one, options of your own, or false for none. */
   raystream?: boolean | RaystreamOptions | undefined;
+  /** How streams of events are held. */
+  events?: EventsOptions | undefined;
+}
+
+/** How streams of events are held. */
+export interface EventsOptions {
+  /**
+   * Whether the tabs of a browser share a stream: true, the default, where they are signed in alike with `auth`. Pages
+   * that sign in otherwise give a text that tells who is signed in.
+   */
+  readonly tabs?: boolean | string | undefined;
+  /** Milliseconds without a sign of life after which a stream is opened again, 50,000 by default. */
+  readonly silence?: number | undefined;
 }
 
 /** How a client knows the server of an encrypted channel. */
@@ -54,6 +67,10 @@ export type $Chacha = (
 /** What says who calls: it sends a request with headers that tell that, perhaps more than once. */
 export interface $Session {
   send(client: $Client, headers: Headers, signal: AbortSignal, send: () => Promise<Response>): Promise<Response>;
+  /** Returns who calls, and in which session; undefined: nobody. */
+  identify(client: $Client): Promise<{ readonly sub: string; readonly sid: string } | undefined>;
+  /** Tells when that changes; returns what stops it. */
+  listen(client: $Client, listener: () => void): () => void;
 }
 
 export type $Client = { readonly [K in Exclude<keyof ClientOptions, "auth">]-?: NonNullable<ClientOptions[K]> } & {
@@ -75,6 +92,7 @@ const $DEFAULTS: $Client = {
   useGet: true,
   fetch: (input, init) => globalThis.fetch(input, init),
   raystream: $hasChannel(),
+  events: {},
   self: {},
 };
 
