@@ -2,7 +2,8 @@
 
 A run records what it has read (``kontract.mvcc.reads``).  A change concerns it where the document, before or after, is
 among that; then it runs again.  Who asks for the same with the same arguments shares one: what a procedure returns can
-depend on who calls it, so that is part of "the same".  Everything here runs in the event loop, but for the runs.
+depend on who calls it, so that is part of "the same"; and where it depends on more of the request, nobody shares it.
+Everything here runs in the event loop, but for the runs.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from pydantic_core import from_json
 from kontract.context import Identity, get_namespace
 from kontract.events.cursor import Cursor
 from kontract.events.patch import make_patch
-from kontract.events.running import Run, run_procedure
+from kontract.events.running import Run, is_personal, run_procedure
 from kontract.events.sharing import Hub, Shared, get_hub, run, runners
 from kontract.events.subscriptions import Seen
 from kontract.mvcc.reads import Read
@@ -70,6 +71,7 @@ class Question:
             identity.is_anonymous,
             request.headers.get("Accept-Language"),
             hasattr(request, "raystream"),
+            request if is_personal(request, self.procedure) else None,
         )
 
 
@@ -134,6 +136,7 @@ class SharedLive:
         self._identity = identity
         self._namespace = get_namespace()
         self._index = index
+        self._is_personal = is_personal(request, question.procedure)
         self._reads: tuple[Read, ...] = ()
         self._followers: dict[Callable[[], None], None] = {}
         self._touched = asyncio.Event()
@@ -191,6 +194,9 @@ class SharedLive:
                 logger.exception("The live query %r cannot be run; trying again.", self._question.procedure.name)
                 await asyncio.sleep(_PAUSE)
                 continue
+            if is_personal(self._request, self._question.procedure) and not self._is_personal:
+                self._wake()  # each follower will ask for a live query of its own
+                return
             self._settle(made, position)
             self._publish(made, patch)
             took = loop.time() - started
@@ -243,6 +249,9 @@ class SharedLive:
         )
         if made.is_result:
             self._result = self.version
+        self._wake()
+
+    def _wake(self) -> None:
         for follower in list(self._followers):
             follower()
 
@@ -258,8 +267,8 @@ class Lives:
         self, question: Question, request: HttpRequest, identity: Identity, follower: Callable[[], None]
     ) -> tuple[Key, SharedLive]:
         """Let ``follower`` follow, with others or first."""
-        key = question.make_key(identity, request)
         index, keys = await self._open_index()
+        key = question.make_key(identity, request)
         keys.add(key)
         if (live := self._shared.get(key)) is None:
             live = self._shared[key] = SharedLive(question, request, identity, index)

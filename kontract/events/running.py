@@ -2,6 +2,10 @@
 
 Each run is a call like any other: permissions, user groups, the policy of the encrypted channel and the middleware that
 ``KONTRACT["MIDDLEWARE"]`` puts around the procedure apply to it.
+
+A result that comes of more of a request than who sent it, of a cookie or a header say, is *personal*: nobody else who
+asks for the same may be told it.  That of a procedure is where middleware around it is given the request, or where it
+takes the request itself.
 """
 
 import copy
@@ -15,8 +19,10 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 from django.apps import apps
+from django.contrib.auth import middleware as auth
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils.functional import SimpleLazyObject
 from pydantic_core import from_json, to_json
 
 from kontract.context import CallContext, Identity, calling, namespace
@@ -34,6 +40,7 @@ from kontract.rpc.registry import registry
 from kontract.rpc.responses import refuse, respond
 
 _SUCCESS = range(200, 300)
+_personal: set[str] = set()  # procedures that were seen to take the request
 _LEFT_OUT = ("HTTP_IDEMPOTENCY_KEY", "HTTP_IF_NONE_MATCH", "HTTP_LAST_EVENT_ID", "HTTP_ACCEPT", "QUERY_STRING")
 
 
@@ -78,6 +85,18 @@ def make_context(procedure: Procedure[..., Any], identity: Identity, request: Ht
     )
 
 
+def is_personal(request: HttpRequest, procedure: Procedure[..., Any]) -> bool:
+    """Return whether the result is for who has sent ``request`` alone, as far as that is known."""
+    view = _view_of(procedure)
+    return procedure.name in _personal or compose_for(procedure, _find_paths(request, procedure.name)[0], view) != view
+
+
+def _find_paths(request: HttpRequest, name: str) -> tuple[str, str]:
+    """Return the path of the call, with and without the prefix of the server."""
+    path, inner = (text.rstrip("/").rpartition("/")[0] for text in (request.path, request.path_info))
+    return f"{path}/rpc/{name}", f"{inner}/rpc/{name}"
+
+
 def make_request(request: HttpRequest, name: str, args: Mapping[str, Any], identity: Identity) -> HttpRequest:
     """Return the request in which ``identity`` would call a procedure where ``request`` has asked to follow it."""
     single = copy.copy(request)
@@ -87,11 +106,21 @@ def make_request(request: HttpRequest, name: str, args: Mapping[str, Any], ident
     single.META = {key: value for key, value in request.META.items() if key not in _LEFT_OUT}
     single.META |= {"CONTENT_LENGTH": str(len(body)), "CONTENT_TYPE": "application/json", "REQUEST_METHOD": "POST"}
     single.method, single.content_type = "POST", "application/json"
-    single.path = f"{request.path.rstrip('/').rpartition('/')[0]}/rpc/{name}"
-    single.path_info = f"{request.path_info.rstrip('/').rpartition('/')[0]}/rpc/{name}"
+    single.path, single.path_info = _find_paths(request, name)
     single.__dict__ |= {"_stream": BytesIO(body), "_read_started": False}
+    _renew(single)
     _attach(single, identity)
     return single
+
+
+def _renew(request: HttpRequest) -> None:
+    """Let the request have the session and the user as they are now, not as they were when the stream began."""
+    if hasattr(request, "session"):
+        request.session = type(request.session)(request.session.session_key)
+    if request.__dict__.pop("_cached_user", None) is not None:  # it was asked for when the stream began
+        request.__dict__.pop("_acached_user", None)
+        request.user = SimpleLazyObject(partial(auth.get_user, request))  # type: ignore[assignment]
+        request.auser = partial(auth.auser, request)
 
 
 def _attach(request: HttpRequest, identity: Identity) -> None:
@@ -140,7 +169,8 @@ def _answer(
 ) -> HttpResponseBase:
     request.kontract_arguments = Arguments(kwargs=args)  # type: ignore[attr-defined]
     try:
-        with calling(make_context(procedure, identity, request)) as call:
+        seen = SimpleLazyObject(partial(_take, request, procedure))
+        with calling(make_context(procedure, identity, seen)) as call:  # type: ignore[arg-type]
             check_access(procedure, call)
             check_channel(request, procedure, call)
             handler: Callable[[HttpRequest], Any] = compose_for(procedure, request.path, _view_of(procedure))
@@ -148,6 +178,11 @@ def _answer(
             return response
     except Exception as error:
         return refuse(request, error, known_position())
+
+
+def _take(request: HttpRequest, procedure: Procedure[..., Any]) -> HttpRequest:
+    _personal.add(procedure.name)
+    return request
 
 
 @cache

@@ -57,3 +57,17 @@ def live_note(pk: str) -> str:
 @backend
 def live_writer() -> None:
     """Be no live query: it may write."""
+
+
+@backend(perm=perms.R__)
+def live_cart() -> str:
+    """Return what is in the cart of a visitor without an account: what a cookie says."""
+    assert ctx.request is not None
+    return str(ctx.request.COOKIES.get("cart", ""))
+
+
+@backend(perm=perms.R__)
+def live_rights() -> bool:
+    """Return whether the caller is one of the staff for Django, now and whenever a user changes."""
+    env.storage.users.count()
+    return bool(ctx.request is not None and ctx.request.user.is_staff)
