@@ -19,7 +19,6 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 from django.apps import apps
-from django.contrib.auth import middleware as auth
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.functional import SimpleLazyObject
@@ -118,6 +117,8 @@ def _renew(request: HttpRequest) -> None:
     if hasattr(request, "session"):
         request.session = type(request.session)(request.session.session_key)
     if request.__dict__.pop("_cached_user", None) is not None:  # it was asked for when the stream began
+        from django.contrib.auth import middleware as auth  # which only projects can load that have its models
+
         request.__dict__.pop("_acached_user", None)
         request.user = SimpleLazyObject(partial(auth.get_user, request))  # type: ignore[assignment]
         request.auser = partial(auth.auser, request)
