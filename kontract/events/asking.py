@@ -1,6 +1,6 @@
 """What a request for a stream asks for: its subscriptions, and the position to go on from."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,13 +8,15 @@ from django.http import HttpRequest, QueryDict
 
 from kontract.conf import get_settings
 from kontract.events.cursor import Cursor
-from kontract.exceptions import InvalidRequestError, MethodNotAllowedError
+from kontract.exceptions import InvalidQueryError, InvalidRequestError, MethodNotAllowedError
 from kontract.rpc.envelope import loads
 from kontract.rpc.requests import check_json, read_body
 
 _PARAMETERS: Final = frozenset({"table", "where", "old", "live", "args", "known", "after"})
 _OF_TABLE: Final = frozenset({"table", "where", "old"})
 _OF_LIVE: Final = frozenset({"live", "args", "known"})
+_MOST_BYTES: Final = 256 * 1024  # which a stream holds as long as it is open
+_MOST_VALUES: Final = 1000  # in conditions, which each change is compared with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,7 @@ def read_request(request: HttpRequest) -> tuple[dict[str, Asked], Cursor | None]
         raise MethodNotAllowedError(
             f"A stream of events is opened with GET or POST, not with {request.method}.", ["GET", "POST"]
         )
+    _check_conditions(asked.values())
     after = request.headers.get("Last-Event-ID") or after
     return asked, Cursor.parse(after) if after else None
 
@@ -73,7 +76,7 @@ def _read_query(query: QueryDict) -> tuple[dict[str, Asked], str | None]:
 
 def _read_body(request: HttpRequest) -> tuple[dict[str, Asked], str | None]:
     check_json(request)
-    body = loads(read_body(request))
+    body = loads(read_body(request, _MOST_BYTES))
     if not isinstance(body, dict) or not body.keys() <= {"subscriptions", "after"}:
         raise InvalidRequestError('The body must be an object with "subscriptions", and perhaps "after".')
     subscriptions, after = body.get("subscriptions"), body.get("after")
@@ -99,3 +102,19 @@ def _read_one(name: str, raw: Any) -> Asked:
         f'The subscription {name[:100]!a} must have either "table" (and "where", an object, and "old"), or "live", a '
         'procedure\'s name (and "args", an object, and "known", a digest).'
     )
+
+
+def _check_conditions(asked: Iterable[Asked]) -> None:
+    """Raise ``InvalidQueryError`` where all that the conditions compare with is too much to do it with each change."""
+    count = sum(_count(one.where) for one in asked if isinstance(one, Subscribed))
+    if count > _MOST_VALUES:
+        raise InvalidQueryError(
+            f"The conditions of a stream may have {_MOST_VALUES} values in all, and these have {count}. Ask for more than "
+            "you need, and choose from what comes; or open several streams."
+        )
+
+
+def _count(value: Any) -> int:
+    """Return how many values there are in one."""
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return len(inner) + sum(map(_count, inner))

@@ -4,8 +4,9 @@ They compare as jsonb does, https://www.postgresql.org/docs/current/datatype-jso
 the database, as the order of texts does on its collation, and upper and lower case on its locale, is not among them.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ _ELSEWHERE: Final = frozenset(  # Django's other lookups, which a key of that na
 _METADATA: Final = frozenset({"_owner", "_txid", "_order"})
 _NARROWING: Final = frozenset({"exact", "in", "gt", "gte", "lt", "lte"})
 _ABSENT: Final = object()
+_INDEX: Final = re.compile(r"[0-9]{1,9}", re.ASCII)  # of an item; no array has more of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +32,18 @@ class Comparison:
     path: tuple[str, ...]
     lookup: str
     value: Any
+    _marks: frozenset[tuple[bool, Any]] | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_marks", _mark_all(self.value) if self.lookup == "in" else None)
 
     def matches(self, document_id: str, data: Mapping[str, Any]) -> bool:
         """Return whether a document meets the condition."""
         found = document_id if self.path == (ID,) else _follow(data, self.path)
         if self.lookup == "isnull":
             return (found is _ABSENT) is self.value
+        if self._marks is not None and not _is_container(found):
+            return _mark(found) in self._marks
         return found is not _ABSENT and _TESTS[self.lookup](found, self.value)
 
 
@@ -110,7 +118,7 @@ def _follow(data: Any, path: tuple[str, ...]) -> Any:
     for part in path:
         if isinstance(data, Mapping):
             data = data.get(part, _ABSENT)
-        elif isinstance(data, list) and part.isdigit():
+        elif isinstance(data, list) and _INDEX.fullmatch(part):
             data = data[int(part)] if int(part) < len(data) else _ABSENT
         else:
             return _ABSENT
@@ -128,6 +136,21 @@ def is_same(first: Any, second: Any) -> bool:
     return bool(first == second)
 
 
+def _mark(scalar: Any) -> tuple[bool, Any]:
+    """Return what scalars have in common that are the same in JSON, and no others."""
+    return isinstance(scalar, bool), scalar
+
+
+def _mark_all(values: Iterable[Any]) -> frozenset[tuple[bool, Any]] | None:
+    """Return the marks of scalars, in which one is found at once however many there are; None with others in it."""
+    values = list(values)
+    return None if any(map(_is_container, values)) else frozenset(map(_mark, values))
+
+
+def _is_container(value: Any) -> bool:
+    return isinstance(value, (Mapping, list, tuple))
+
+
 def _compare(found: Any, number: float) -> int:
     """Return -1, 0 or 1: in jsonb null, texts and an empty array are less than any number, all else is greater."""
     if _is_number(found) or isinstance(found, Decimal):
@@ -142,16 +165,19 @@ def _contains(found: Any, wanted: Any, *, nested: bool = False) -> bool:
             key in found and _contains(found[key], value, nested=True) for key, value in wanted.items()
         )
     if isinstance(wanted, list):
-        return isinstance(found, list) and all(_has_item(found, item) for item in wanted)
+        return isinstance(found, list) and _has_items(found, wanted)
     if isinstance(found, list):
         return not nested and any(is_same(item, wanted) for item in found)
     return is_same(found, wanted)
 
 
-def _has_item(found: list[Any], wanted: Any) -> bool:
-    if isinstance(wanted, (Mapping, list)):
-        return any(isinstance(item, type(wanted)) and _contains(item, wanted, nested=True) for item in found)
-    return any(is_same(item, wanted) for item in found)
+def _has_items(found: list[Any], wanted: list[Any]) -> bool:
+    marks = {_mark(item) for item in found if not _is_container(item)}
+    return all(_has_container(found, item) if _is_container(item) else _mark(item) in marks for item in wanted)
+
+
+def _has_container(found: list[Any], wanted: Any) -> bool:
+    return any(isinstance(item, type(wanted)) and _contains(item, wanted, nested=True) for item in found)
 
 
 def _as_text(value: Any) -> str:

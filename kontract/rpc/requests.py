@@ -101,9 +101,10 @@ def _read_form(request: HttpRequest) -> Arguments:
     return parse_kwargs(fields.get("kwargs", ""), {name: files.getlist(name) for name in files})
 
 
-def read_body(request: HttpRequest) -> bytes:
-    """Return the body.  Raises ``BodyTooLargeError`` beyond ``MAX_BODY_BYTES``."""
+def read_body(request: HttpRequest, most: int | None = None) -> bytes:
+    """Return the body.  Raises ``BodyTooLargeError`` beyond ``MAX_BODY_BYTES``, or ``most`` where that is less."""
     limit = get_settings().MAX_BODY_BYTES
+    limit = limit if most is None else min(limit, most)
     try:
         if _content_length(request) > limit or len(body := request.read(limit + 1)) > limit:
             raise BodyTooLargeError(f"The body is larger than {limit} bytes. Send less in one call.")

@@ -1,5 +1,6 @@
 """Conditions that are evaluated without the database: what they cannot be."""
 
+import time
 from typing import Any
 
 import pytest
@@ -51,3 +52,19 @@ def test_a_query_is_narrowed_by_what_all_it_finds_meets() -> None:
     assert narrowing((Q(Q(a=1), Q(b__gt=2)),)) == (one, two)
     assert narrowing((Q(a=1) | Q(b__gt=2), Q(a=1))) == (one,)
     assert narrowing((~Q(a=1), Q(name__icontains="x"), Q(name__startswith="x"), Q(a=Q()))) == ()
+
+
+@pytest.mark.parametrize("part", ["²", "9" * 5000, "٣"])
+def test_what_is_no_index_of_an_array_leads_nowhere(part: str) -> None:
+    assert not parse(f"tags__{part}", 1).matches("", {"tags": [1, 1, 1, 1]})
+
+
+def test_many_values_are_compared_at_once() -> None:
+    many = list(range(1_000_000))
+    chosen, contained = parse("n__in", many), parse("n__contains", [1] * 1_000_000)
+    started = time.process_time()
+    assert not any(chosen.matches("", {"n": -1}) for _ in range(1000))
+    assert chosen.matches("", {"n": 7})
+    assert not chosen.matches("", {"n": True})
+    assert time.process_time() - started < 0.5
+    assert contained.matches("", {"n": [1]})

@@ -189,6 +189,10 @@ def test_what_cannot_be_subscribed_to_is_a_problem() -> None:
                 assert (await refusal(server, **asked))[:2] == (status, code), asked
             many = {"subscriptions": {str(number): {"table": "users"} for number in range(51)}}
             assert (await refusal(server, many))[:2] == (400, "invalid_request")
+            heavy = {"subscriptions": {str(n): {"table": "users", "where": {"n__in": [0] * 500}} for n in range(2)}}
+            assert (await refusal(server, heavy))[:2] == (400, "invalid_query")
+            large = {"subscriptions": {"": {"live": "live_user", "args": {"user_id": "x" * 300_000}}}}
+            assert (await refusal(server, large))[:2] == (413, "body_too_large")
             _, _, detail = await refusal(server, table="users", where={"name__icontains": "a"})
             assert "startswith" in detail
 
