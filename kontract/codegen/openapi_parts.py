@@ -1,12 +1,12 @@
 """The parts of the OpenAPI document that are the same for all calls."""
 
 from collections.abc import Iterable
-from http import HTTPStatus
 from typing import Any, Final
 
 from kontract.codegen.manifest import ErrorEntry
 from kontract.codegen.problems import list_codes
 from kontract.codegen.schemas import PREFIX, Schema
+from kontract.rpc.problems import name_status
 
 PARAMETERS: Final = {
     "Kontract-As-Of": {
@@ -127,7 +127,7 @@ def describe_problem(status: int, errors: Iterable[ErrorEntry]) -> dict[str, Any
     members = [{"$ref": f"{PREFIX}{name}"} for name in names]
     headers = ["Kontract-Txid", *(["Retry-After"] if status in (409, 429, 503) else [])]
     return {
-        "description": " ".join(error.doc for error in declared) or HTTPStatus(status).phrase,
+        "description": " ".join(error.doc for error in declared) or name_status(status),
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
         "content": {"application/problem+json": {"schema": members[0] if len(members) == 1 else {"anyOf": members}}},
     }

@@ -13,6 +13,13 @@ from kontract.exceptions import BodyTooLargeError, IdempotencyInProgressError, K
 
 CONTENT_TYPE = "application/problem+json"
 _WORTH_ANOTHER_TRY = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+# The names of RFC 9110, section 15.5, that Python has from 3.13 on only.
+_RENAMED = {413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
+
+
+def name_status(status: int) -> str:
+    """Return the name of an HTTP status, which is the same on every Python: documents are compared with it."""
+    return _RENAMED.get(status) or HTTPStatus(status).phrase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +49,7 @@ class Problem:
         """Return the document as JSON text."""
         document = {
             "type": "about:blank",
-            "title": HTTPStatus(self.status).phrase,
+            "title": name_status(self.status),
             "status": self.status,
             "code": self.code,
         }
