@@ -51,7 +51,7 @@ def found(*models: Any) -> list[CheckMessage]:
 
 
 def test_an_ordinary_project_has_no_messages() -> None:
-    kontract_messages = [message for message in run_checks() if (message.id or "").startswith("kontract.")]
+    kontract_messages = [message for message in run_checks(databases=[]) if (message.id or "").startswith("kontract.")]
     assert kontract_messages == []
     assert checks.check_models(None) == []
 
