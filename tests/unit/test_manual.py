@@ -1,0 +1,61 @@
+"""Every code block of the manual is run by a test or compared with the code; one that nothing knows of fails."""
+
+import ast
+import json
+import re
+from collections.abc import Callable
+
+import pglast
+import pytest
+
+from tests.docs import ROOT, Block
+from tests.manual.commands import check_command, find_commands
+from tests.manual.pages import PAGES, RUN, count_fences, find_blocks
+from tests.manual.programs import check_program
+
+
+def _check_console(text: str) -> None:
+    for words in find_commands(text):
+        check_command(words)
+
+
+def _check_html(text: str) -> None:
+    """Fail where a page imports what the generated client of the shop does not have."""
+    client = (ROOT / "tests/golden/shop.js").read_text(encoding="utf-8")
+    for names in re.findall(r"import \{(.*?)\} from", text):
+        for name in names.split(","):
+            assert re.search(rf"^export .*\b{name.strip()}\b", client, re.MULTILINE), name
+
+
+CHECKS: dict[str, Callable[[str], object]] = {
+    "console": _check_console,
+    "html": _check_html,
+    "json": json.loads,
+    "py": check_program,
+    "python": check_program,
+    "sql": pglast.parse_sql,
+    "text": str,  # which is not code: diagrams, bytes, what a program prints
+}
+
+BLOCKS = [pytest.param(page, block, id=f"{page}:{block.line}") for page in PAGES for block in find_blocks(page)]
+
+
+@pytest.mark.parametrize(("page", "block"), BLOCKS)
+def test_each_block_is_run_or_compared_with_the_code(page: str, block: Block) -> None:
+    if (page, block.language) not in RUN:
+        assert block.language in CHECKS, f"Nothing runs blocks of {block.language or 'no language'}, line {block.line}."
+        CHECKS[block.language](block.text)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_block_of_a_page_is_overlooked(page: str) -> None:
+    assert count_fences(page) == 2 * len(list(find_blocks(page)))
+
+
+@pytest.mark.parametrize(("page", "language"), RUN)
+def test_what_is_said_to_run_a_page_is_there(page: str, language: str) -> None:
+    assert any(block.language == language for block in find_blocks(page)), "There is no such block; take the line out."
+    file, _, name = RUN[page, language].partition("::")
+    source = (ROOT / file).read_text(encoding="utf-8")
+    assert any(isinstance(node, ast.FunctionDef) and node.name == name for node in ast.parse(source).body)
+    assert page in source
