@@ -18,6 +18,8 @@ from kontract.client.errors import ClientError as ClientError
 from kontract.client.errors import KontractProblem as KontractProblem
 from kontract.client.errors import TruncatedStream as TruncatedStream
 from kontract.client.errors import UnexpectedResponse as UnexpectedResponse
+from kontract.client.events import Change as Change
+from kontract.client.events import HistoryRemoved as HistoryRemoved
 from kontract.client.options import Answer as Answer
 from kontract.client.options import Options as Options
 from kontract.client.procedure import Procedure as Procedure
@@ -37,10 +39,12 @@ __all__ = [
     "Auth",
     "AuthOptions",
     "BaseClient",
+    "Change",
     "ChannelError",
     "ClientError",
     "Download",
     "File",
+    "HistoryRemoved",
     "KontractProblem",
     "MemoryStorage",
     "Options",

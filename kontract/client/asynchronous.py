@@ -1,15 +1,28 @@
 """The base of generated clients for asyncio."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from itertools import count
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar, overload
 
 import httpx
 
 from kontract.client.base import Connection
 from kontract.client.downloads import AsyncDownload
+from kontract.client.errors import KontractProblem
+from kontract.client.events import (
+    SILENCE,
+    AsyncInspector,
+    Change,
+    EventReader,
+    Following,
+    StreamEnded,
+    TableTopic,
+    make_live,
+    make_named,
+)
 from kontract.client.options import Options
 from kontract.client.procedure import Procedure, Request
 from kontract.client.streaming import Reader
@@ -17,6 +30,7 @@ from kontract.client.structure import UNSET
 from kontract.client.transports import AsyncTransport
 from kontract.raystream.keys import Pins
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -72,6 +86,43 @@ class AsyncBaseClient(Connection):
 
     async def _download(self, procedure: Procedure[None], arguments: Mapping[str, Any]) -> AsyncDownload:
         return AsyncDownload(await self._send(procedure.prepare(arguments, self._options), stream=True))
+
+    def subscribe(
+        self, table: str, *, where: Mapping[str, Any] | None = None, old: bool = False, after: str | int | None = None
+    ) -> AsyncGenerator[Change, None]:
+        """See BaseClient.subscribe()."""
+        return self._follow(Following(TableTopic(table, where or {}, old=old), after))
+
+    @overload
+    def live(self, call: str, /, **arguments: Any) -> AsyncGenerator[Any, None]: ...
+    @overload
+    def live(
+        self, call: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> AsyncGenerator[T, None]: ...
+    async def live(self, call: Any, /, *args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
+        """See BaseClient.live()."""
+        if isinstance(call, str):
+            following = make_named(call, kwargs)
+        else:
+            following = make_live(*await call.__func__(AsyncInspector(), *args, **kwargs))
+        async with aclosing(self._follow(following)) as results:
+            async for result in results:
+                yield result
+
+    async def _follow(self, following: Following[T]) -> AsyncGenerator[T, None]:
+        client = self.options(timeout=SILENCE)
+        while True:
+            error: Exception | None = None
+            try:
+                async with aclosing(await client._send(following.prepare(client._options), stream=True)) as response:
+                    reader = EventReader()
+                    async for data in response.aiter_bytes():
+                        for event in reader.feed(data):
+                            for item in following.take(event):
+                                yield item
+            except (StreamEnded, KontractProblem, httpx.TransportError) as failure:
+                error = failure
+            await asyncio.sleep(following.wait_after(error))
 
     async def _send(self, request: Request, *, stream: bool = False) -> httpx.Response:
         """Return a successful response, after as many attempts as may be made."""

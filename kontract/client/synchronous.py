@@ -2,14 +2,27 @@
 
 import time
 from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from itertools import count
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar, overload
 
 import httpx
 
 from kontract.client.base import Connection
 from kontract.client.downloads import Download
+from kontract.client.errors import KontractProblem
+from kontract.client.events import (
+    SILENCE,
+    Change,
+    EventReader,
+    Following,
+    Inspector,
+    StreamEnded,
+    TableTopic,
+    make_live,
+    make_named,
+)
 from kontract.client.options import Options
 from kontract.client.procedure import Procedure, Request
 from kontract.client.streaming import Reader
@@ -17,6 +30,7 @@ from kontract.client.structure import UNSET
 from kontract.client.transports import Transport
 from kontract.raystream.keys import Pins
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -71,6 +85,44 @@ class BaseClient(Connection):
 
     def _download(self, procedure: Procedure[None], arguments: Mapping[str, Any]) -> Download:
         return Download(self._send(procedure.prepare(arguments, self._options), stream=True))
+
+    def subscribe(
+        self, table: str, *, where: Mapping[str, Any] | None = None, old: bool = False, after: str | int | None = None
+    ) -> Generator[Change, None, None]:
+        """Yield the changes of a table from now on, or ``after`` a cursor or txid, over as many streams as it takes.
+
+        ``where``: conditions that documents meet, as ``{"age__gte": 18}``.  ``old``: tell of updates the document
+        before, too.  Raises ``HistoryRemoved``, and ``KontractProblem`` where the server refuses the subscription;
+        failures of the network pass.
+        """
+        return self._follow(Following(TableTopic(table, where or {}, old=old), after))
+
+    @overload
+    def live(self, call: str, /, **arguments: Any) -> Generator[Any, None, None]: ...
+    @overload
+    def live(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Generator[T, None, None]: ...
+    def live(self, call: Any, /, *args: Any, **kwargs: Any) -> Generator[Any, None, None]:
+        """Yield what a method of this client, or a procedure by its name, returns: now, and whenever that changes.
+
+        Raises what the procedure fails with, and pydantic's ``ValidationError`` for arguments of another type.
+        """
+        if isinstance(call, str):
+            return self._follow(make_named(call, kwargs))
+        return self._follow(make_live(*call.__func__(Inspector(), *args, **kwargs)))
+
+    def _follow(self, following: Following[T]) -> Generator[T, None, None]:
+        client = self.options(timeout=SILENCE)
+        while True:
+            error: Exception | None = None
+            try:
+                with closing(client._send(following.prepare(client._options), stream=True)) as response:
+                    reader = EventReader()
+                    for data in response.iter_bytes():
+                        for event in reader.feed(data):
+                            yield from following.take(event)
+            except (StreamEnded, KontractProblem, httpx.TransportError) as failure:
+                error = failure
+            time.sleep(following.wait_after(error))
 
     def _send(self, request: Request, *, stream: bool = False) -> httpx.Response:
         """Return a successful response, after as many attempts as may be made."""

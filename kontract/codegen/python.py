@@ -24,7 +24,7 @@ from __future__ import annotations
 '''
 _STANDARD = ["collections.abc", "datetime", "decimal", "enum", "typing", "uuid"]
 _OTHER = ["kontract.client", "pydantic", "typing_extensions"]
-_METHODS = BUILTINS | {"close", "options"}
+_METHODS = BUILTINS | {"close", "live", "options", "subscribe"}
 
 
 def render(manifest: Manifest) -> str:

@@ -4,15 +4,17 @@ import json
 import queue
 import shutil
 import subprocess
-import threading
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
+import httpx
 import pytest
+from django.db import connections
 from django.test import override_settings
 from pytest_django import DjangoDbBlocker
 
@@ -20,8 +22,10 @@ import kontract
 from kontract import env, tables
 from kontract.codegen import typescript
 from kontract.codegen.manifest import build_manifest
+from kontract.context import CallContext, calling, get_namespace
 from kontract.rpc.registry import registry
-from tests.typescript.streams import TABLES, Cutting, serve
+from tests.browser import Browser, Page
+from tests.typescript.streams import TABLES, Cutting, Server, serve
 from tests.typescript.toolchain import HERE, compile_project, find_node
 
 SECONDS = 15.0
@@ -55,7 +59,7 @@ class Client:
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
         self._said: queue.Queue[dict[str, Any]] = queue.Queue()
-        threading.Thread(target=self._listen, daemon=True).start()
+        Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
@@ -154,3 +158,155 @@ def test_connections_that_are_cut(built: Path) -> None:
         assert inserted == [f"u{number:03}" for number in range(200)]
         assert sorted(one["id"] for one in results[-1]) == inserted
         assert proxy.cuts > 3
+
+
+def test_what_the_server_refuses_leaves_the_others(built: Path) -> None:
+    with serve() as server, following(built, server.url) as client:
+        client.tell("subscribe", "good", table="users")
+        client.next("open")
+        client.tell("subscribe", "bad", table="nothing")
+        client.tell("one", "one", id="u1")
+        said = {one["name"]: one for one in [client.next("error"), client.next("error")]}
+        assert said["bad"]["code"] == "table_not_found"
+        assert said["one"]["isTyped"] is True
+        env.storage.users.set("u1", {"name": "Ann"})
+        said = {one["name"]: one for one in [client.next("insert"), client.next("result")]}
+        assert said["good"]["id"] == "u1"
+        assert said["one"]["result"] == {"name": "Ann"}
+
+
+def test_later_subscriptions_catch_up_without_repetition(built: Path) -> None:
+    written = [env.storage.users.set(f"u{number}", {"name": "Ann"}) for number in range(5)]
+    with serve() as server, following(built, server.url) as client:
+        client.tell("subscribe", "now", table="users")
+        client.next("open")
+        client.tell("subscribe", "then", table="users", after=written[1].txid)
+        assert [client.next("insert")["id"] for _ in range(3)] == ["u2", "u3", "u4"]
+        env.storage.users.set("u5", {"name": "Ann"})
+        said = [client.next("insert") for _ in range(2)]
+        assert [(one["name"], one["id"]) for one in said] == [("now", "u5"), ("then", "u5")]
+        client.tell("close", "now")
+        client.next("closed")
+        env.storage.users.set("u6", {"name": "Ann"})
+        assert client.next("insert")["name"] == "then"
+        assert client.is_quiet()
+        assert count(server)["open"] == 1
+
+
+def test_an_expired_token_is_renewed_on_the_way(built: Path) -> None:
+    with serve(AUTH={"access_seconds": 2.0, "leeway_seconds": 0.0}) as server, following(built, server.url) as client:
+        client.tell("sign")
+        owner = client.next("signed")["id"]
+        client.tell("subscribe", table="private")
+        client.next("open")
+        for number in range(6):
+            with calling(CallContext(owner=owner)):
+                env.storage.private.set(f"p{number}", {"n": number})
+            assert client.next("insert")["id"] == f"p{number}"
+            time.sleep(0.5)
+        assert count(server)["opened"] > 1
+
+
+def test_a_store(built: Path) -> None:
+    env.storage.users.set("u1", {"name": "Ann"})
+    with serve() as server, following(built, server.url) as client:
+        client.tell("store")
+        assert client.next("snapshot")["data"] is None
+        assert client.next("snapshot")["data"] == [{"id": "u1", "name": "Ann"}]
+        env.storage.users.update("u1", {"name": "Bob"})
+        assert client.next("snapshot")["data"] == [{"id": "u1", "name": "Bob"}]
+
+
+def count(server: Server) -> dict[str, int]:
+    """Return how many streams were opened, and are open."""
+    found: dict[str, int] = httpx.get(f"{server.url}/counts").json()
+    return found
+
+
+# --- Tabs of a browser -----------------------------------------------------------------------------------------------
+
+SUBSCRIBE = """void (window.seen = [], window.opened = false, api.subscribe("users", {
+  onInsert: ({ id }) => window.seen.push(id),
+  onOpen: () => (window.opened = true),
+}))"""
+FOLLOW = "void api.live(api.liveUsers, {}, (users) => (window.users = users.length))"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with Browser.start() as browser:
+        yield browser
+
+
+def go(page: Page, server: Server) -> Page:
+    page.goto(f"{server.url}/")
+    page.wait_for("!!window.api")
+    return page
+
+
+def begin(page: Page) -> None:
+    """Follow the table and a live query."""
+    page.evaluate(SUBSCRIBE)
+    page.evaluate(FOLLOW)
+    page.wait_for("window.opened && window.users !== undefined", 10)
+
+
+def test_tabs_share_one_stream_which_survives_the_tab_that_holds_it(built: Path, browser: Browser) -> None:
+    with serve(built) as server, browser.open() as page:
+        go(page, server).evaluate("api.auth.anonymous()")
+        with browser.open_beside(page) as leader:
+            begin(go(leader, server))
+            begin(page)
+            for number in range(20):
+                env.storage.users.set(f"u{number:02}", {"name": "Ann"})
+            for tab in (page, leader):
+                tab.wait_for("window.seen.length === 20 && window.users === 20", 10)
+            assert count(server)["open"] == 1
+            writer = Thread(target=write_slowly, args=(get_namespace(), range(20, 60)))
+            writer.start()
+            time.sleep(0.2)
+        writer.join()
+        page.wait_for("window.seen.length >= 60 && window.users === 60", 10)
+        assert page.evaluate("window.seen") == [f"u{number:02}" for number in range(60)]
+        assert count(server)["open"] == 1
+
+
+def write_slowly(name: str, numbers: range) -> None:
+    with kontract.namespace(name):
+        for number in numbers:
+            env.storage.users.set(f"u{number:02}", {"name": "Ann"})
+            time.sleep(0.02)
+    connections.close_all()
+
+
+def test_different_sign_ins_share_nothing(built: Path, browser: Browser) -> None:
+    with serve(built) as server, browser.open() as page, browser.open_beside(page) as other:
+        owners = []
+        for tab in (page, other):
+            go(tab, server).evaluate("void api.configure({ auth: { storage: 'memory' } })")
+            owners.append(tab.evaluate("api.auth.anonymous()")["id"])
+            tab.evaluate(SUBSCRIBE.replace('"users"', '"private"'))
+            tab.wait_for("window.opened", 10)
+        for owner in owners:
+            with calling(CallContext(owner=owner)):
+                env.storage.private.set(f"of {owner}", {})
+        for tab, owner in zip((page, other), owners, strict=True):
+            tab.wait_for("window.seen.length > 0", 10)
+            assert tab.evaluate("window.seen") == [f"of {owner}"]
+        assert count(server)["open"] == 2
+
+
+def test_who_signs_in_anew_begins_anew(built: Path, browser: Browser) -> None:
+    with serve(built) as server, browser.open() as page:
+        first = go(page, server).evaluate("api.auth.anonymous()")["id"]
+        page.evaluate("void (window.resets = 0)")
+        page.evaluate(SUBSCRIBE.replace('"users"', '"private"').replace("onOpen", "onReset: () => resets++, onOpen"))
+        page.wait_for("window.opened", 10)
+        page.evaluate("api.auth.logout().then(() => api.auth.anonymous())")
+        second = page.evaluate("api.auth.principal.id")
+        page.wait_for("window.resets === 1", 10)
+        for owner in (first, second):
+            with calling(CallContext(owner=owner)):
+                env.storage.private.set(f"of {owner}", {})
+        page.wait_for("window.seen.length > 0", 10)
+        assert page.evaluate("window.seen") == [f"of {second}"]

@@ -63,11 +63,12 @@ def serve(built: Path = Path(), **options: Any) -> Iterator[Server]:
 
 def run(report: Report, port: int, built: Path, options: dict[str, Any]) -> None:
     """Be the server."""
+    names = ["Raystream", "Auth"] if "RAYSTREAM" in options else ["Auth"]
     auth = {"rates": RATES, "cookie_secure": False, **options.pop("AUTH", {})}
     with override_settings(
         ALLOWED_HOSTS=["127.0.0.1"],
         ROOT_URLCONF=__name__,
-        MIDDLEWARE=["kontract.middleware.AuthMiddleware"],
+        MIDDLEWARE=[f"kontract.middleware.{name}Middleware" for name in names],
         PASSWORD_HASHERS=FAST,
         KONTRACT={"TABLES": TABLES, "EVENTS": EVENTS, "AUTH": auth, **options},
         KONTRACT_TEST_BUILT=built,
@@ -115,6 +116,7 @@ class Cutting:
         self._target = target
         self._longest = longest
         self._random = random.Random(1)
+        self._ends: set[asyncio.StreamWriter] = set()
         self.cuts = 0
 
     @contextmanager
@@ -139,17 +141,16 @@ class Cutting:
         server = await asyncio.start_server(self._serve, sock=listener)
         await self._stop.wait()
         server.close()
-        serving = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in serving:
-            task.cancel()
-        await asyncio.gather(*serving, return_exceptions=True)
-        await asyncio.sleep(0.01)  # in which aborted connections close
+        for end in self._ends:
+            end.transport.abort()
+        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         ends = [writer]
         try:
             there, back = await asyncio.open_connection("127.0.0.1", self._target)
             ends.append(back)
+            self._ends.update(ends)
             async with asyncio.timeout(self._random.uniform(0.02, self._longest)):
                 await asyncio.gather(_pass(reader, back), _pass(there, writer))
         except (OSError, TimeoutError):
@@ -157,6 +158,7 @@ class Cutting:
         finally:
             for end in ends:
                 end.transport.abort()
+            self._ends.difference_update(ends)
 
 
 async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
