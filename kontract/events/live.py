@@ -116,6 +116,8 @@ class Index:
 
     def notice(self, page: Shared) -> None:
         """See Follower.notice()."""
+        if not self.tables <= page.tables:  # the page was being read when some of them were first read from
+            self._touch_all(self.tables - page.tables)
         for seen in page.seen:
             change = seen.change
             for live in [*self._by_id.get((change.table, change.id), ()), *self._by_table.get(change.table, ())]:
@@ -123,7 +125,12 @@ class Index:
 
     def restart(self) -> None:
         """See Follower.restart()."""
-        for live in {live for entries in (self._by_id, self._by_table) for lives in entries.values() for live in lives}:
+        self._touch_all(self.tables)
+
+    def _touch_all(self, tables: frozenset[str]) -> None:
+        by_id = (lives for (table, _), lives in self._by_id.items() if table in tables)
+        by_table = (lives for table, lives in self._by_table.items() if table in tables)
+        for live in set().union(*by_id, *by_table):
             live.touch()
 
 

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from contextvars import Context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -35,6 +35,8 @@ _KEPT_BYTES: Final = 16 << 20
 _FIRST_PAUSE: Final = 0.05  # seconds before reading again after a failure; each further one is twice as long
 _LONGEST_PAUSE: Final = 2.0
 
+_AT_ONCE: Final = 16  # followers that are told of a page before the event loop turns
+
 readers: Final = Workers("reader", lambda: 2)
 renewers: Final = Workers("renewer", lambda: 1, idle=0.0)
 runners: Final = Workers("runner", lambda: get_settings().EVENTS.threads)
@@ -48,6 +50,7 @@ class Shared:
     cursor: Cursor
     seen: tuple[Seen, ...]
     tables: frozenset[str]
+    texts: dict[Any, bytes] = field(default_factory=dict, compare=False)  # made of it, while followers are told of it
 
     @property
     def size(self) -> int:
@@ -154,9 +157,18 @@ class Hub:
         if page.cursor > self.position:
             self.position = page.cursor
             self._keep(page)
-            for follower in list(self._followers):
-                follower.notice(page)
+            await self._tell_all(page)
         return is_last
+
+    async def _tell_all(self, page: Shared) -> None:
+        """Tell some followers after others, so that what is sent to the first does not wait for the last."""
+        followers = list(self._followers)
+        for start in range(0, len(followers), _AT_ONCE):
+            for follower in followers[start : start + _AT_ONCE]:
+                if follower in self._followers:
+                    follower.notice(page)
+            await asyncio.sleep(0)
+        page.texts.clear()
 
     def _keep(self, page: Shared) -> None:
         self._pages.append(page)

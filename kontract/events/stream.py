@@ -1,22 +1,21 @@
 """One stream of server-sent events: what a subscriber is told, in order, until it leaves or may not stay.
 
-The wire is django-eventstream's: ``stream-open``, ``keep-alive``, ``stream-reset`` and ``stream-error``, see
-https://github.com/fanout/django-eventstream.  Its views are not used: they cost a thread for each open stream.
+A generator finds out what there is to say.  When it has said everything the stream rests, and most of what comes then
+is as simple as can be: the next page, which ``notice`` turns into a text that goes right out, past the generator.
+Everything else wakes the generator, which looks at all again.
 """
 
 import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest
-from django_eventstream.utils import sse_encode_event
-from pydantic_core import to_json
 
 from kontract.conf import get_settings
 from kontract.context import CallContext, Identity, get_namespace, namespace
@@ -24,9 +23,11 @@ from kontract.events.credentials import Credential, check_expiry
 from kontract.events.cursor import Cursor
 from kontract.events.live import Key, Question, SharedLive, Version, get_lives
 from kontract.events.seats import Seat
+from kontract.events.shape import find_shape
 from kontract.events.sharing import Hub, Shared, get_hub, read_latest, read_shared, readers, run, runners
-from kontract.events.subscriptions import Seen, TableSubscription, check_subscriber, find_scope
+from kontract.events.subscriptions import TableSubscription, check_subscriber
 from kontract.events.watching import PERIOD, Found, get_watch
+from kontract.events.wire import PADDING, encode
 from kontract.events.workers import release_thread
 from kontract.exceptions import InvalidSnapshotError, SnapshotTooOldError
 from kontract.rpc.access import check_access
@@ -34,16 +35,8 @@ from kontract.rpc.problems import describe
 
 logger = logging.getLogger("kontract.events")
 
-# Proxies and browsers that wait for some bytes before they show any get them.
-_PADDING: Final = b":" + b" " * 2048 + b"\n\n"
 _STALE_SECONDS: Final = PERIOD * 1.5  # since the caller was looked up, after which nothing is told before a new look
 _PAUSE: Final = 0.5  # seconds before reading again what could not be read
-
-
-def encode(event: str, data: str, cursor: Cursor | None = None) -> bytes:
-    """Return an event as it is sent."""
-    text: str = sse_encode_event(event, data, event_id=None if cursor is None else str(cursor))
-    return text.encode()
 
 
 @dataclass(slots=True)
@@ -78,16 +71,21 @@ class Stream:
         self.credential = credential
         self.namespace = get_namespace()
         self.tables = frozenset(subscription.table for subscription in tables.values())
-        self._subscriptions = {
-            table: [(name, one) for name, one in tables.items() if one.table == table] for table in self.tables
-        }
+        self._subscriptions = tables
         self._questions = questions
         self._following: dict[str, _Following] = {}
         self._request = request
         self._cursor = cursor
         self._seat = seat
         self._hub: Hub = get_hub()
-        self._woken = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._parts = self._say_all()
+        self._is_at_rest = False  # and the generator has nothing to say
+        self._is_woken = False  # and it may have again
+        self._is_silent = False  # for long
+        self._waiter: asyncio.Future[bytes | None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0  # the time of the event loop at which it is silent for long
         self._failure: Exception | None = None
         self._must_read = is_resumed  # from the database, which tells whether the position can be gone on from
         self._accept(identity)
@@ -95,7 +93,7 @@ class Stream:
 
     def _accept(self, identity: Identity) -> None:
         self.identity = identity
-        self._scopes = {table: find_scope(table, identity) for table in self.tables}
+        self._shape = find_shape(self._subscriptions, identity)
 
     # --- What happens to it ------------------------------------------------------------------------------------------
 
@@ -103,16 +101,19 @@ class Stream:
         """See Follower.notice()."""
         if page.cursor <= self._cursor:
             return
-        is_next = page.after <= self._cursor
-        if is_next and not any(seen.change.table in self.tables for seen in page.seen):
-            self._cursor = page.cursor
-        else:
-            self._woken.set()
+        is_next = page.after <= self._cursor and self.tables <= page.tables
+        if self._waiter is None or self._waiter.done() or not is_next or not self._is_sound():
+            self._wake()
+            return
+        text = self._shape.tell_new(page, self._cursor)
+        self._cursor = page.cursor
+        if text:
+            self._waiter.set_result(text)
 
     def restart(self) -> None:
         """See Follower.restart()."""
         self._must_read = True
-        self._woken.set()
+        self._wake()
 
     def renewed(self, found: Found, looked_at: float) -> None:
         """See Watched.renewed()."""
@@ -127,7 +128,7 @@ class Stream:
                 self.check()
             except Exception as error:
                 self._failure = error
-        self._woken.set()
+        self._wake()
 
     def check(self) -> None:
         """Raise unless the caller may have the stream: what the tables' rules and the procedures' groups say."""
@@ -136,21 +137,79 @@ class Stream:
         for question in self._questions.values():
             check_access(question.procedure, _as_call(self.identity))
 
-    def close(self) -> None:
+    def leave(self) -> None:
         """Let go of everything; may be called more than once."""
         self._seat.release()
         self._hub.leave(self)
         get_watch().remove(self)
         for name in list(self._following):
             self._unfollow(name)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    # --- Being read from ---------------------------------------------------------------------------------------------
+
+    def __aiter__(self) -> "Stream":
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Return the next part of the text."""
+        while True:
+            if self._is_at_rest:
+                if text := await self._rest():
+                    return text
+                self._is_at_rest = False
+            if text := await anext(self._parts):
+                return text
+            self._is_at_rest = True
+
+    async def aclose(self) -> None:
+        """End it."""
+        await self._parts.aclose()
+        self.leave()
+
+    async def _rest(self) -> bytes | None:
+        """Return what is to be sent, once there is something; None where the generator knows."""
+        if self._is_woken:
+            return None
+        self._waiter = self._loop.create_future()
+        self._set_timer()
+        try:
+            return await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        self._is_woken = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _set_timer(self) -> None:
+        """Be waked where there is nothing for long.  The timer is not moved each time: when it rings it goes on."""
+        seconds = get_settings().EVENTS.keep_alive_seconds
+        if self.credential.expires is not None:
+            seconds = max(0.0, min(seconds, self.credential.expires - time.time()))
+        self._due = self._loop.time() + seconds
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._due, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._waiter is None or self._waiter.done():
+            return
+        if self._loop.time() < self._due:
+            self._timer = self._loop.call_at(self._due, self._ring)
+            return
+        self._is_silent = True
+        self._wake()
 
     # --- What it says ------------------------------------------------------------------------------------------------
 
-    async def events(self) -> AsyncIterator[bytes]:
-        """Yield the text of the stream."""
+    async def _say_all(self) -> AsyncGenerator[bytes]:
+        """Yield the parts of the text, and nothing (``b""``) where there is nothing to say for now."""
         try:
             await release_thread()
-            yield _PADDING + encode("stream-open", json.dumps({"txid": self._cursor.txid}), self._cursor)
+            yield PADDING + encode("stream-open", json.dumps({"txid": self._cursor.txid}), self._cursor)
             get_watch().add(self)
             if self.tables:
                 await self._hub.join(self)
@@ -159,42 +218,42 @@ class Stream:
         except Exception as error:
             yield encode("stream-error", _report(error).decode())
         finally:
-            self.close()
+            self.leave()
 
     async def _speak(self) -> AsyncIterator[bytes]:
         while True:
-            self._woken.clear()
+            self._is_woken = False
             await self._check_caller()
             await self._follow_all()
             async for text in self._tell_changes():
                 yield text
             for text in self._tell_results():
                 yield text
-            if not await self._rest():
+            yield b""
+            if self._is_silent:
+                self._is_silent = False
                 await self._check_caller()
                 yield encode("keep-alive", "", self._cursor if self.tables else None)
 
+    def _is_sound(self) -> bool:
+        """Return whether it may go on without a further look at anything."""
+        return not self._must_read and self._failure is None and not self._is_stale() and not self._has_expired()
+
+    def _is_stale(self) -> bool:
+        return bool(self.credential.key) and time.monotonic() - self._looked_at > _STALE_SECONDS
+
+    def _has_expired(self) -> bool:
+        return self.credential.expires is not None and time.time() >= self.credential.expires
+
     async def _check_caller(self) -> None:
         """Raise where the stream is over; look the caller up, where nobody has for too long."""
-        while self.credential.key and time.monotonic() - self._looked_at > _STALE_SECONDS and self._failure is None:
+        while self._is_stale() and self._failure is None:
             await get_watch().look([self])
-            if time.monotonic() - self._looked_at > _STALE_SECONDS:
+            if self._is_stale():
                 await asyncio.sleep(_PAUSE)
         if self._failure is not None:
             raise self._failure
         check_expiry(self.credential)
-
-    async def _rest(self) -> bool:
-        """Wait until there may be something to say; return False where there was nothing for long."""
-        seconds = get_settings().EVENTS.keep_alive_seconds
-        if self.credential.expires is not None:
-            seconds = max(0.0, min(seconds, self.credential.expires - time.time()))
-        try:
-            async with asyncio.timeout(seconds):  # wait_for() of Python 3.11 makes a task each time
-                await self._woken.wait()
-        except TimeoutError:
-            return False
-        return True
 
     # --- Changes -----------------------------------------------------------------------------------------------------
 
@@ -209,7 +268,7 @@ class Stream:
                     continue
             if page is None:
                 continue
-            text = b"".join(self._tell(page))
+            text = self._shape.tell(page, self._cursor)
             if text:
                 await self._check_caller()
                 yield text
@@ -232,17 +291,6 @@ class Stream:
         self._cursor = Cursor(latest)
         return encode("stream-reset", json.dumps({"txid": latest}), self._cursor)
 
-    def _tell(self, page: Shared) -> Iterator[bytes]:
-        for seen in page.seen:
-            subscriptions = self._subscriptions.get(seen.change.table)
-            if subscriptions is None or seen.change.cursor <= self._cursor:
-                continue
-            scope = self._scopes[seen.change.table]
-            outcomes = [(name, one, one.decide(seen, scope)) for name, one in subscriptions]
-            told = tuple((name, one.tell(seen, outcome)) for name, one, outcome in outcomes if outcome is not None)
-            if told:
-                yield _encode_change(seen, told)
-
     # --- Results -----------------------------------------------------------------------------------------------------
 
     async def _follow_all(self) -> None:
@@ -254,7 +302,7 @@ class Stream:
                 before = self._following.get(name)
                 if before is not None and before.key == question.make_key(self.identity, self._request):
                     continue
-                wake = partial(self._woken.set)  # of its own: two live queries may be the same
+                wake = partial(self._wake)  # of its own: two live queries may be the same
                 key, live = await get_lives().follow(question, self._request, self.identity, wake)
                 self._unfollow(name)
                 digest = question.known if before is None else before.digest
@@ -285,19 +333,6 @@ def _tell_version(name: str, following: _Following, version: Version) -> str:
     if version.patch is not None and version.base == following.result:
         return f'{head},"patch":{version.patch.decode()}}}'
     return f'{head},"result":{version.text.decode()}}}'
-
-
-def _encode_change(seen: Seen, told: tuple[tuple[str, str], ...]) -> bytes:
-    """Return the event of a change; it is made once for all who are told the same."""
-    made: bytes | None = seen.events.get(told)
-    if made is None:
-        change = seen.change
-        head = to_json(
-            {"txid": change.txid, "ordinal": change.ordinal, "at": change.committed_at, "label": change.label}
-        )
-        to = ",".join(f"{json.dumps(name)}:{text}" for name, text in told)
-        made = seen.events[told] = encode("change", f'{head.decode()[:-1]},"to":{{{to}}}}}', change.cursor)
-    return made
 
 
 def _report(error: Exception) -> bytes:

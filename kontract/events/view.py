@@ -6,7 +6,7 @@ from typing import Final
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
@@ -60,6 +60,7 @@ async def events(request: HttpRequest) -> HttpResponseBase:
 
 async def _open(request: HttpRequest) -> HttpResponseBase:
     try:
+        from kontract.events.response import EventsResponse
         from kontract.events.stream import Stream
     except ImportError as error:  # of django-eventstream, which only streams need
         raise ConfigurationError(f'Streams need more packages ({error}): pip install "kontract[events]"') from error
@@ -84,7 +85,7 @@ async def _open(request: HttpRequest) -> HttpResponseBase:
     except BaseException:
         seat.release()
         raise
-    response = StreamingHttpResponse(stream.events(), content_type="text/event-stream", headers=_HEADERS)
+    response = EventsResponse(stream, content_type="text/event-stream", headers=_HEADERS)
     response._resource_closers.append(seat.release)  # type: ignore[attr-defined]  # also if it never begins
     return response
 
