@@ -58,7 +58,8 @@ def _latency(options: argparse.Namespace, home: Path) -> int:
     )  # fmt: skip
     _print(
         f"{options.server}, {options.processes} processes with {options.subscribers} subscribers each: "
-        f"p50 {found.p50:.1f} ms, p99 {found.p99:.1f} ms from commit to subscriber ({found.events} events)"
+        f"p50 {found.p50:.1f} ms, p99 {found.p99:.1f} ms from commit to subscriber ({found.events} events, "
+        f"{found.cost:.0f} µs of processor time each)"
     )
     return 0
 

@@ -1,46 +1,53 @@
 """How soon a subscriber is told of a commit, and what a subscriber costs while nothing happens."""
 
 import asyncio
-import re
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import psutil
 
+from benchmarks.streams.arrivals import open_clients, read_changes
 from benchmarks.streams.servers import serving, start_writer
 from benchmarks.streams.subscribers import Event, read_events
 
-_TXID = re.compile(r'"txid":(\d+)')
+_QUIET_SECONDS: Final = 4.0  # after which no more is expected
 
 
 class Latency(NamedTuple):
-    """Milliseconds from the end of a commit until a subscriber has read of it, and how many were measured."""
+    """Milliseconds from the end of a commit until a subscriber has it, how many were measured, and what one costs.
+
+    ``cost``: microseconds of the servers' processor time for an event of a subscriber.
+    """
 
     p50: float
     p99: float
     events: int
+    cost: float = 0.0
 
 
 def measure(server: str, home: Path, *, processes: int, subscribers: int, count: int, pause: float) -> Latency:
     """Write single documents and let ``subscribers`` of each process read of them."""
-    with serving(server, processes, home) as servers:
-        return asyncio.run(_measure(home, [port for port, _ in servers], subscribers, count, pause))
+    with (
+        serving(server, processes, home) as servers,
+        open_clients([port for port, _ in servers], subscribers, "table=items") as clients,
+    ):
+        before = _measure_processor_time(servers)
+        writer = start_writer(home, "items", count, pause, 50)
+        arrivals = clients.receive(_QUIET_SECONDS)
+        output, _ = writer.communicate()
+        used = _measure_processor_time(servers) - before
+        streams = len(clients)
+    committed = {int(txid): float(at) for _, txid, at in map(str.split, output.splitlines())}
+    took = sorted(1000 * (at - committed[txid]) for _, txid, at in read_changes(arrivals))
+    assert len(took) == len(committed) * streams, "something was missed"
+    return Latency(took[len(took) // 2], took[len(took) * 99 // 100], len(took), 1e6 * used / len(took))
 
 
-async def _measure(home: Path, ports: list[int], subscribers: int, count: int, pause: float) -> Latency:
-    told: list[Event] = []
-    reading = [asyncio.create_task(_read(port, "table=items", told)) for port in ports for _ in range(subscribers)]
-    await asyncio.sleep(2)
-    output = await _write(home, "items", count, pause, 50)
-    await asyncio.sleep(1)
-    for task in reading:
-        task.cancel()
-    committed = {int(txid): float(at) for _, txid, at in output}
-    changes = [(int(event.id.partition(".")[0]), event.at) for event in told if event.name == "change"]
-    took = sorted(1000 * (at - committed[txid]) for txid, at in changes if txid in committed)
-    assert len(took) == len(committed) * len(reading), "something was missed"
-    return Latency(took[len(took) // 2], took[len(took) * 99 // 100], len(took))
+def _measure_processor_time(servers: list[tuple[int, int]]) -> float:
+    """Return the seconds of processor time that servers have used."""
+    times = [process.cpu_times() for _, pid in servers for process in _family(pid)]
+    return sum(time.user + time.system for time in times)
 
 
 async def _write(home: Path, table: str, count: int, pause: float, rows: int) -> list[list[str]]:

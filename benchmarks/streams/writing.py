@@ -66,12 +66,13 @@ def _fork(seed: int, seconds: float, pause: float) -> int:
 
 def write_steadily(table: str, count: int, pause: float, rows: int) -> None:
     """Write single documents; print for each the number of its row, its transaction, and when it was committed."""
+    written = []
     for number in range(count):
         row = number % rows
-        written = env.storage[table].set(f"r{row}", {"number": row, "round": number})
-        sys.stdout.write(f"{row} {written.txid} {time.monotonic()}\n")
-        sys.stdout.flush()
+        document = env.storage[table].set(f"r{row}", {"number": row, "round": number})
+        written.append((row, document.txid, time.monotonic()))
         time.sleep(pause)
+    sys.stdout.writelines(f"{row} {txid} {at}\n" for row, txid, at in written)
 
 
 if __name__ == "__main__":
