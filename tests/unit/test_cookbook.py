@@ -291,7 +291,8 @@ HOSTILE = """
 <div onclick="alert(1)">block</div>
 
 [a](javascript:alert(1)) [b](JaVa\tScript:alert(1)) [c](data:text/html,x) [d](vbscript:x) ![e](https://evil.example/x.png)
-[f](http://[) <javascript:alert(1)> [g][1]
+[f](http://[) <javascript:alert(1)> [g][1] [h](javascript&#58;alert(1)) [i](jav&#x09;ascript&colon;alert(1))
+[j](data&\\#58;x,y) ![k](/\\evil.example/k.png) ![l](https:evil.example/l.png)
 
 [1]: javascript:alert(1) "x"
 """
@@ -314,10 +315,14 @@ def test_docstrings_run_nothing_and_load_nothing() -> None:
     assert {tag for tag, _ in tags.found} <= {"p", "a"}
     names = {name for _, attributes in tags.found for name in attributes}
     assert names <= {"href", "rel", "title"}
-    assert [a["href"] for _, a in tags.found if "href" in a] == ["https://evil.example/x.png"]
+    assert [a["href"] for _, a in tags.found if "href" in a] == [
+        "https://evil.example/x.png",
+        "/\\evil.example/k.png",
+        "https:evil.example/l.png",
+    ]
 
 
-@given(st.text(alphabet="<>&\"'`{}[]()!javscript:/ \n#*|ab"))
+@given(st.text(alphabet="<>&\"'`{}[]()!javscript:/ \n#*|ab58;\\"))
 def test_no_text_becomes_an_element_of_its_author(text: str) -> None:
     tags = Tags()
     tags.feed(to_html(text))

@@ -1,10 +1,11 @@
 """HTML of the Markdown in docstrings.  What is HTML in them is shown as text, and nothing is loaded from elsewhere."""
 
+import html
 import re
 from functools import lru_cache
 from threading import Lock
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from xml.etree.ElementTree import Element
 
 from django.utils.safestring import SafeString, mark_safe
@@ -24,7 +25,7 @@ class _Links(Treeprocessor):
             for name in ("href", "src"):
                 if (address := element.get(name)) is not None and not _is_safe(address):
                     element.attrib.pop(name)
-            if element.tag == "img" and urlsplit(source := element.get("src") or "").netloc:
+            if element.tag == "img" and _is_elsewhere(source := element.get("src") or ""):
                 element.tag, element.text = "a", element.get("alt") or source
                 element.attrib = {"href": source}
             if element.tag == "a":
@@ -33,9 +34,19 @@ class _Links(Treeprocessor):
 
 def _is_safe(address: str) -> bool:
     try:
-        return urlsplit(_CONTROL.sub("", address)).scheme in _SAFE_SCHEMES
+        return _read(address).scheme in _SAFE_SCHEMES
     except ValueError:  # such as "http://[", which leads nowhere
         return False
+
+
+def _is_elsewhere(address: str) -> bool:
+    parts = _read(address)
+    return bool(parts.scheme or parts.netloc)
+
+
+def _read(address: str) -> SplitResult:
+    """Return the parts of an address as browsers see them, to whom ``&#58;`` is a colon and ``\\`` a slash."""
+    return urlsplit(_CONTROL.sub("", html.unescape(address)).replace("\\", "/"))
 
 
 class _Plain(Extension):
@@ -45,7 +56,7 @@ class _Plain(Extension):
         """Change the converter."""
         md.preprocessors.deregister("html_block")
         md.inlinePatterns.deregister("html")
-        md.treeprocessors.register(_Links(md), "links", 0)
+        md.treeprocessors.register(_Links(md), "links", -1)  # behind the last one that makes text of signs
 
 
 @lru_cache(maxsize=1)
