@@ -109,8 +109,8 @@ def _check_conditions(asked: Iterable[Asked]) -> None:
     count = sum(_count(one.where) for one in asked if isinstance(one, Subscribed))
     if count > _MOST_VALUES:
         raise InvalidQueryError(
-            f"The conditions of a stream may have {_MOST_VALUES} values in all, not {count}. Ask for more than you need "
-            "and choose from what comes, or open several streams."
+            f"The conditions of a stream may have {_MOST_VALUES} values in all, not {count}. Ask for more than you "
+            "need and choose from what comes, or open several streams."
         )
 
 
