@@ -105,7 +105,10 @@ def move(project: Project, out: Any, *, count: int | None = None) -> None:
     for name, files in project.pending().items():
         out.write(f"{called(name)}: {', '.join(files[:count])}.")
         with namespace(name):
-            moving.up(project.connection, project.namespaces[name], count, out)
+            try:
+                moving.up(project.connection, project.namespaces[name], count, out)
+            except SchemaDataError as error:
+                raise SchemaDataError(f"{called(name)}: {error}") from error
 
 
 def finish(project: Project, out: Any) -> None:
@@ -113,19 +116,36 @@ def finish(project: Project, out: Any) -> None:
     for name, ns in project.namespaces.items():
         with namespace(name):
             moving.finish(project.connection, ns, out)
+        out.write(f"{called(name)}: code that is older than the documents is refused from now on.")
 
 
 def apply(project: Project, plans: Iterable[Plan], out: Any) -> None:
     """Do what happens by itself, in every namespace."""
     past = project.lock.past if project.lock else {}
+    plans = [plan for plan in plans if not plan.is_done]
+    if len(project.namespaces) > 1:
+        _examine(project, plans, out)
     for plan in plans:
-        if plan.is_done:
-            continue
         describe(plan, out)
         progress = Progress(out, "Namespaces", len(plan.numbers))
         for done, name in enumerate(plan.numbers, 1):
             _apply_one(project, plan, name, out, past)
             progress.tell(done)
+
+
+def _examine(project: Project, plans: Iterable[Plan], out: Any) -> None:
+    """Raise ``SchemaDataError``, before the first namespace is changed, with what documents of any do not keep."""
+    found = [
+        f"- {called(name)}: {offence}"
+        for plan in plans
+        for name, ns in plan.numbers.items()
+        for offence in executor.examine(project.connection, plan, ns, out=out)
+    ]
+    if found:
+        raise SchemaDataError(
+            "Documents do not fit what models demand now, and nothing was changed in any namespace. Change them "
+            "first:\n" + "\n".join(found)
+        )
 
 
 def _apply_one(project: Project, plan: Plan, name: str, out: Any, past: Any) -> None:

@@ -1,6 +1,5 @@
 """The parts of ``kontract_migrate`` that look back and ahead: status, down, and beginning a migration file."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +9,7 @@ from kontract.context import namespace
 from kontract.management.migrating import Project, called, find_refusals
 from kontract.schema import executor, moving, scaffold
 from kontract.schema.diff import Refusal
-from kontract.schema.record import Record, Step, read_all
+from kontract.schema.record import Record, read_all
 
 
 def create(project: Project, name: str, *, app: str | None, interactive: bool, out: Any) -> None:
@@ -43,31 +42,30 @@ def down(project: Project, count: int, out: Any) -> None:
     """Take back the last ``count`` runs in every namespace: files, and changes that have happened by themselves."""
     for name, ns in project.namespaces.items():
         for _ in range(count):
-            steps = find_last(read_all(project.connection, ns).values())
-            if not steps:
-                out.write(f"{called(name)}: nothing to take back.")
-                break
             with namespace(name):
-                _take_back(project, ns, steps[0], out, name)
+                if not _take_back_last(project, ns, out, name):
+                    out.write(f"{called(name)}: nothing to take back.")
+                    break
 
 
-def _take_back(project: Project, ns: int, step: Step, out: Any, name: str) -> None:
-    if step.by:
+def _take_back_last(project: Project, ns: int, out: Any, name: str) -> bool:
+    """Take back what was done last, a file or what happened by itself; return whether there was anything."""
+    automatic = find_last(read_all(project.connection, ns).values())
+    files = moving.runs_of_files(project.connection, ns).values()
+    if files and (automatic is None or max(files) > automatic):
+        out.write(f"{called(name)}:")
         moving.down(project.connection, ns, 1, out)
-        return
-    for done in executor.take_back(project.connection, ns, step.run, out=out):
-        out.write(f"{called(name)}: {done}.")
+    elif automatic is not None:
+        for done in executor.take_back(project.connection, ns, automatic, out=out):
+            out.write(f"{called(name)}: {done}.")
+    return bool(files) or automatic is not None
 
 
-def find_last(records: Iterable[Record]) -> list[Step]:
-    """Return the steps of the last run that was not taken back."""
-    runs: dict[str, list[Step]] = defaultdict(list)
-    for record in records:
-        for step in record.steps:
-            runs[step.run].append(step)
-    undone = {step.undoes for steps in runs.values() for step in steps if step.undoes}
-    left = [run for run, steps in runs.items() if run not in undone and not any(step.undoes for step in steps)]
-    return runs[max(left)] if left else []
+def find_last(records: Iterable[Record]) -> str | None:
+    """Return the last run of automatic changes that was not taken back; None where there is none."""
+    steps = [step for record in records for step in record.steps if not step.by]
+    undone = {step.undoes for step in steps}
+    return max((step.run for step in steps if not step.undoes and step.run not in undone), default=None)
 
 
 def show_status(project: Project, out: Any) -> None:

@@ -149,6 +149,16 @@ def _pointing_at(model: Any) -> Iterator[Any]:
             yield field
 
 
+def keyed_references(model: Any) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
+    """Yield the references by a unique value from and to a model (None: there is none), as tables and columns."""
+    if model is None:
+        return
+    pointing = [field for field in _constrained(model) if is_versioned(field.remote_field.model)]
+    for field in dict.fromkeys([*pointing, *_pointing_at(model)]):
+        if not (to := field.target_field).primary_key:
+            yield (field.model._meta.db_table, field.column), (to.model._meta.db_table, to.column)
+
+
 def unique_name(field: Any) -> str:
     """Return the name of the constraint of a unique field."""
     return f"{field.model._meta.db_table}_{field.column}_key"

@@ -1,7 +1,7 @@
 """What changed models demand of the documents that there are: found by asking the data, before anything is changed."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,6 +14,8 @@ from kontract.schema.operations import AddConstraint, AddField, AlterField, Oper
 from kontract.schema.state import ConstraintState, FieldState
 from kontract.schema.widening import TEXTS, find_bounds, takes_all
 from kontract.tables.keys import find_rules
+
+Data = Mapping[str, str]  # SQL for the documents of each table
 
 SHOWN: Final = 10  # documents that are listed
 
@@ -40,18 +42,19 @@ class Offence:
         return f"{self.demand.table}: {self.demand.what}, but {', '.join(map(repr, self.ids))}{more} do not."
 
 
-def find_demands(
-    connection: BaseDatabaseWrapper, operations: Iterable[Operation], data: dict[str, str]
-) -> Iterator[Demand]:
-    """Yield what operations demand of documents; ``data`` is SQL for those of each table after the operations."""
+def find_demands(connection: BaseDatabaseWrapper, operations: Iterable[Operation], data: Data) -> Iterator[Demand]:
+    """Yield what operations demand of documents.
+
+    ``data`` is SQL for those of each table after the operations; only tables of which something is demanded are asked
+    for theirs.
+    """
     for operation in operations:
-        shown = data[operation.table]
         if isinstance(operation, AddConstraint):
-            yield from _of_constraint(connection, operation.table, operation.constraint, shown)
+            yield from _of_constraint(connection, operation.table, operation.constraint, data)
         elif isinstance(operation, AlterField):
-            yield from _of_field(connection, operation.table, operation.before, operation.after, shown)
+            yield from _of_field(connection, operation.table, operation.before, operation.after, data)
         elif isinstance(operation, AddField) and not (operation.field.null or operation.field.has_default):
-            yield _not_null(operation.table, operation.field, shown)
+            yield _not_null(operation.table, operation.field, data)
 
 
 def ask(connection: BaseDatabaseWrapper, demand: Demand, ns: int, ptr: int) -> Offence | None:
@@ -64,7 +67,7 @@ def ask(connection: BaseDatabaseWrapper, demand: Demand, ns: int, ptr: int) -> O
 
 
 def _of_field(
-    connection: BaseDatabaseWrapper, table: str, before: FieldState, after: FieldState, data: str
+    connection: BaseDatabaseWrapper, table: str, before: FieldState, after: FieldState, data: Data
 ) -> Iterator[Demand]:
     if before.null and not after.null:
         yield _not_null(table, after, data)
@@ -72,14 +75,14 @@ def _of_field(
         listed = ", ".join(_literal(value) for value in gone)
         condition = f"{{row}}.data -> {_text(after.name)} = ANY(ARRAY[{listed}]::jsonb[])"
         what = f"the choices {', '.join(map(repr, gone))} of {after.name!r} are gone, so that no document may have them"
-        yield Demand(table=table, what=what, sql=offenders(data, condition))
+        yield Demand(table=table, what=what, sql=offenders(data[table], condition))
     if not takes_all(before, after):  # on the way back
         yield from _narrower(table, after, data)
     if after.constrained and not before.constrained:
         yield from _reference(connection, table, after, data)
 
 
-def _narrower(table: str, field: FieldState, data: str) -> Iterator[Demand]:
+def _narrower(table: str, field: FieldState, data: Data) -> Iterator[Demand]:
     value = f"({{row}}.data ->> {_text(field.name)})"
     if (bounds := find_bounds(field.type)) is not None:
         what = f"{field.name!r} must be from {bounds[0]} to {bounds[1]}"
@@ -92,37 +95,37 @@ def _narrower(table: str, field: FieldState, data: str) -> Iterator[Demand]:
         condition = f"abs({value}::numeric) >= 1e{field.max_digits - field.decimal_places}"
     else:
         return
-    yield Demand(table=table, what=what, sql=offenders(data, condition))
+    yield Demand(table=table, what=what, sql=offenders(data[table], condition))
 
 
-def _not_null(table: str, field: FieldState, data: str) -> Demand:
+def _not_null(table: str, field: FieldState, data: Data) -> Demand:
     what = f"every document must have {field.name!r}, which may not be null and has no default"
-    return Demand(table=table, what=what, sql=offenders(data, f"{{row}}.data ->> {_text(field.name)} IS NULL"))
+    return Demand(table=table, what=what, sql=offenders(data[table], f"{{row}}.data ->> {_text(field.name)} IS NULL"))
 
 
-def _reference(connection: BaseDatabaseWrapper, table: str, field: FieldState, data: str) -> Iterator[Demand]:
+def _reference(connection: BaseDatabaseWrapper, table: str, field: FieldState, data: Data) -> Iterator[Demand]:
     rules = find_rules(connection, table)
     for reference in rules.references if rules else ():
         if reference.name == f"{table}_{field.name}_fk":
             condition = versions.is_dangling(reference.sql, reference.target)
             what = f"what {field.name!r} refers to in {field.target!r} must exist"
-            yield Demand(table=table, what=what, sql=offenders(data, condition))
+            yield Demand(table=table, what=what, sql=offenders(data[table], condition))
 
 
 # --- Constraints -----------------------------------------------------------------------------------------------------
 
 
 def _of_constraint(
-    connection: BaseDatabaseWrapper, table: str, constraint: ConstraintState, data: str
+    connection: BaseDatabaseWrapper, table: str, constraint: ConstraintState, data: Data
 ) -> Iterator[Demand]:
     if constraint.kind == "unique":
         if (key := find_key(connection, table, constraint)) is not None:
             about = f" of {', '.join(constraint.columns)}" if constraint.columns else ""
             what = f"the values{about} must be unique ({constraint.name})"
-            yield Demand(table=table, what=what, sql=duplicates(data, key))
+            yield Demand(table=table, what=what, sql=duplicates(data[table], key))
     elif (condition := find_check(connection, table, constraint)) is not None:
         what = f"the check {constraint.name} must hold"
-        yield Demand(table=table, what=what, sql=offenders(data, f"({condition}) IS FALSE"))
+        yield Demand(table=table, what=what, sql=offenders(data[table], f"({condition}) IS FALSE"))
 
 
 def find_key(connection: BaseDatabaseWrapper, table: str, constraint: ConstraintState) -> str | None:

@@ -6,6 +6,7 @@ runs again and finds nothing left to do.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -14,7 +15,7 @@ from kontract.exceptions import SchemaDataError, SchemaError
 from kontract.mvcc.connections import fetch_all, fetch_one
 from kontract.mvcc.steps import catalog_id
 from kontract.mvcc.transaction import run_transaction
-from kontract.mvcc.versions.schema import COUNT_LIVE, ENTRIES, IS_EMPTY, TABLE_ENTRIES
+from kontract.mvcc.versions.schema import COUNT_LIVE, ENTRIES, IS_EMPTY, OLDEST_LIVE, TABLE_ENTRIES
 from kontract.schema import unique
 from kontract.schema.demands import Offence, ask, find_demands, find_key
 from kontract.schema.operations import (
@@ -48,7 +49,7 @@ class Place(NamedTuple):
         name: str = self.entries[table].get("keys", {}).get(constraint, constraint)
         return name
 
-    def live_data(self, table: str) -> str:
+    def live_data(self, connection: BaseDatabaseWrapper, table: str) -> str:
         """Return SQL for a live document of a table as the newest code reads it, over a row ``s`` of ``storage``.
 
         Raises ``SchemaError`` where that is known to a migration file only.
@@ -56,11 +57,31 @@ class Place(NamedTuple):
         entry = dict(self.entries[table])
         casts = find_casts(entry, entry.get("schema", 1))
         if casts is not None and casts.by_code(live=True):
+            oldest = fetch_one(connection, OLDEST_LIVE, {"ns": self.ns, "ptr": self.ptrs[table], "none": casts.own})[0]
+            casts = replace(casts, live=max(casts.live, oldest))
+        if casts is not None and casts.by_code(live=True):
             raise SchemaError(
-                f"Documents of {table!r} are still as before a migration file, so that they cannot be checked. Run "
-                "kontract_migrate finish first."
+                f"Some documents of {table!r} were written by older code, and only a migration file's functions can "
+                "bring them to the new shape, so that they cannot be checked in the database. Replace the servers "
+                "that run the older code, then run kontract_migrate finish, then kontract_migrate again."
             )
         return (casts.sql("s", live=True) if casts is not None else None) or "s.data"
+
+
+class Readings(dict[str, str]):
+    """SQL for the documents of each table as they are read after some operations, made for the tables that need it."""
+
+    def __init__(self, connection: BaseDatabaseWrapper, place: Place, operations: Sequence[Operation] = ()) -> None:
+        super().__init__()
+        self.connection, self.place, self.operations = connection, place, operations
+
+    def __missing__(self, table: str) -> str:
+        data = self.place.live_data(self.connection, table)
+        for operation in self.operations:
+            if isinstance(operation, AddField) and operation.table == table and operation.fill is not None:
+                data = operation.upcast_sql(data)
+        self[table] = data
+        return data
 
 
 class Changed(SchemaError):
@@ -89,6 +110,12 @@ def apply(
 
     run_transaction(work, using=connection.alias, label=LABEL)
     forget(connection.alias)
+
+
+def examine(connection: BaseDatabaseWrapper, plan: Plan, ns: int, *, out: Any) -> list[Offence]:
+    """Return what documents of the namespace ``ns`` do not keep of what its plan demands; nothing is changed."""
+    _, place = _look_again(connection, ns, {operation.table for operation in plan.operations})
+    return _ask_all(connection, place, plan.operations, Readings(connection, place, plan.operations), out)
 
 
 def take_back(connection: BaseDatabaseWrapper, ns: int, run: str, *, out: Any) -> list[str]:
@@ -145,7 +172,7 @@ def _change(
     if not operations:
         return
     ns, run = place.ns, new_run()
-    data = _read_as(place, operations)
+    data = Readings(connection, place, operations)
     _check(connection, place, operations, data, out)
     for operation in operations:
         _settle(connection, place, operation, data, out)
@@ -176,27 +203,11 @@ def _look_again(connection: BaseDatabaseWrapper, ns: int, names: Iterable[str]) 
     return texts, Place(ns, {name: entry["ptr"] for name, entry in entries.items()}, entries)
 
 
-def _read_as(place: Place, operations: Iterable[Operation]) -> dict[str, str]:
-    """Return SQL for the documents of each table as they are read after the operations."""
-    data: dict[str, str] = {}
-    for operation in operations:
-        if operation.table not in data:
-            data[operation.table] = place.live_data(operation.table)
-        if isinstance(operation, AddField) and operation.fill is not None:
-            data[operation.table] = operation.upcast_sql(data[operation.table])
-    return data
-
-
 def _check(
     connection: BaseDatabaseWrapper, place: Place, operations: Sequence[Operation], data: dict[str, str], out: Any
 ) -> None:
     """Raise ``SchemaDataError`` with all that documents do not keep."""
-    offences: list[Offence] = []
-    for demand in find_demands(connection, operations, data):
-        out.write(f"Checking {demand.table}: {demand.what}.")
-        if (offence := ask(connection, demand, place.ns, place.ptrs[demand.table])) is not None:
-            offences.append(offence)
-    if offences:
+    if offences := _ask_all(connection, place, operations, data, out):
         listed = "\n".join(f"- {offence}" for offence in offences)
         raise SchemaDataError(f"Documents do not fit what models demand now. Change them first:\n{listed}")
     for operation in operations:
@@ -205,6 +216,17 @@ def _check(
                 f"The table {operation.table!r} has documents, or has had some, so that it is not removed. Delete it "
                 f"with kontract.tables.drop({operation.table!r})."
             )
+
+
+def _ask_all(
+    connection: BaseDatabaseWrapper, place: Place, operations: Sequence[Operation], data: dict[str, str], out: Any
+) -> list[Offence]:
+    offences: list[Offence] = []
+    for demand in find_demands(connection, operations, data):
+        out.write(f"Checking {demand.table}: {demand.what}.")
+        if (offence := ask(connection, demand, place.ns, place.ptrs[demand.table])) is not None:
+            offences.append(offence)
+    return offences
 
 
 def _is_empty(connection: BaseDatabaseWrapper, place: Place, name: str) -> bool:

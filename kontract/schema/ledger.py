@@ -14,6 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from kontract.mvcc.connections import fetch_all
 from kontract.mvcc.transaction import run_transaction
 from kontract.mvcc.versions.moving import CATALOG_DOCUMENTS
+from kontract.schema.record import new_run
 from kontract.tables.catalog import forget, read_entry, write_entry
 
 MIGRATION: Final = "migration/"
@@ -57,7 +58,7 @@ class Ledger:
 
     def position(self, migration: str) -> Entry:
         """Return how far a migration file has come."""
-        return self.read(MIGRATION + migration) or {"state": "running", "done": 0, "numbers": {}}
+        return self.read(MIGRATION + migration) or {"state": "running", "done": 0, "numbers": {}, "run": new_run()}
 
     def say(self, text: str) -> None:
         """Tell whoever listens."""

@@ -22,6 +22,7 @@ from kontract.schema.declared import describe_table
 from kontract.schema.ledger import MIGRATION, MOVING, REMOVED, TABLE, Entry, Ledger
 from kontract.schema.loader import Migration, load
 from kontract.schema.moves import Cast, Move, RemoveTable, RenameTable, RunPython
+from kontract.schema.moves.referred import refuse_referred
 from kontract.schema.record import Record, new_run
 from kontract.schema.rewriting import end_older_code, finish_moving, in_batches, start_moving
 from kontract.schema.upcasts import flip, note_casts
@@ -86,12 +87,14 @@ def fake(connection: BaseDatabaseWrapper, ns: int) -> None:
     done = _applied(ledger)
     for migration in load():
         if migration.name not in done:
-            position = {"state": "applied", "done": len(migration.operations), "numbers": {}}
+            position = {"state": "applied", "done": len(migration.operations), "numbers": {}, "run": new_run()}
             ledger.put(migration.name, MIGRATION + migration.name, position)
 
 
 def _apply(ledger: Ledger, migration: Migration) -> None:
     done = ledger.position(migration.name)["done"]
+    for operation in migration.operations[done:]:
+        refuse_referred(operation)
     for index, operation in list(enumerate(migration.operations))[done:]:
         if isinstance(operation, RunPython) and operation.table:
             _run_over(ledger, migration, index, operation.forwards)
@@ -225,10 +228,21 @@ def down(connection: BaseDatabaseWrapper, ns: int, count: int = 1, out: Any = No
     that has no way back.
     """
     ledger = Ledger(connection, ns, out)
-    done = ledger.list(MIGRATION)
-    last = [migration for migration in load() if migration.name in done][-count:] if count else []
-    for migration in reversed(last):
+    runs = runs_of_files(connection, ns)
+    begun = sorted((migration for migration in load() if migration.name in runs), key=lambda file: runs[file.name])
+    for migration in begun[: -count - 1 : -1]:
         _take_back(ledger, migration)
+
+
+def runs_of_files(connection: BaseDatabaseWrapper, ns: int) -> dict[str, str]:
+    """Return when each migration file that is applied, wholly or in part, was last gone on with, as a run's name."""
+    ledger = Ledger(connection, ns)
+    runs = {name: position.get("run", "") for name, position in ledger.list(MIGRATION).items()}
+    for found in record.read_all(connection, ns).values():
+        for step in found.steps:
+            if step.by in runs:
+                runs[step.by] = max(runs[step.by], step.run)
+    return runs
 
 
 def _take_back(ledger: Ledger, migration: Migration) -> None:

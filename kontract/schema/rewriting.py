@@ -66,8 +66,10 @@ def in_batches(
     progress: Progress | None = None
     for done, total, is_last in _batches(ledger, label, functools.partial(_step, ledger, entry, batch, conclude)):
         progress = progress or Progress(ledger.out, what, total)
-        if is_last:
+        if is_last and (done or label != FINISH):
             progress.finish(done)
+        elif is_last:
+            continue
         else:
             progress.tell(done)
 

@@ -3,7 +3,7 @@
 Code that does not know of a new constraint may have written meanwhile: documents that break it, or without key rows.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -13,7 +13,7 @@ from kontract.mvcc.transaction import run_transaction
 from kontract.mvcc.versions.schema import COUNT_LIVE, keyless
 from kontract.schema import unique
 from kontract.schema.demands import Demand, Offence, ask, find_demands, find_key
-from kontract.schema.executor import LABEL, Place, find_place
+from kontract.schema.executor import LABEL, Place, Readings, find_place
 from kontract.schema.operations import AddConstraint, AlterField, Operation
 from kontract.schema.progress import Progress
 from kontract.schema.record import read_all
@@ -35,7 +35,7 @@ def verify(connection: BaseDatabaseWrapper, ns: int, out: Any) -> list[Offence]:
 
 
 def _verify_table(connection: BaseDatabaseWrapper, place: Place, state: TableState, out: Any) -> Iterator[Offence]:
-    data = {state.name: place.live_data(state.name)}
+    data = Readings(connection, place)
     demands = find_demands(connection, _all_demanded(state), data)
     offences = [offence for demand in demands if (offence := _ask(connection, place, demand))]
     yield from offences
@@ -43,7 +43,7 @@ def _verify_table(connection: BaseDatabaseWrapper, place: Place, state: TableSta
         return
     for constraint in state.constraints.values():
         if constraint.kind == "unique":
-            _complete(connection, place, state.name, constraint, data[state.name], out)
+            _complete(connection, place, state.name, constraint, data, out)
 
 
 def _ask(connection: BaseDatabaseWrapper, place: Place, demand: Demand) -> Offence | None:
@@ -60,7 +60,12 @@ def _all_demanded(state: TableState) -> Iterable[Operation]:
 
 
 def _complete(
-    connection: BaseDatabaseWrapper, place: Place, table: str, constraint: ConstraintState, data: str, out: Any
+    connection: BaseDatabaseWrapper,
+    place: Place,
+    table: str,
+    constraint: ConstraintState,
+    data: Mapping[str, str],
+    out: Any,
 ) -> None:
     """Make the key rows of a unique constraint anew where a document lacks its own."""
     key = find_key(connection, table, constraint)
@@ -68,10 +73,12 @@ def _complete(
         return
     name, ptr = place.key_name(table, constraint.name), place.ptrs[table]
     params = {"ns": place.ns, "ptr": ptr, "prefix": unique.prefix(ptr, name), "limit": 1}
-    lacking = fetch_all(connection, keyless(data, key), params)
+    lacking = fetch_all(connection, keyless(data[table], key), params)
     if not lacking:
         return
     total = fetch_one(connection, COUNT_LIVE, {"ns": place.ns, "ptr": ptr})[0]
     progress = Progress(out, f"Making the values of {constraint.name} unique, {lacking[0][1]:,} of which lacked", total)
-    unique.build(connection, ns=place.ns, ptr=ptr, name=name, key=key, data=data, total=total, tell=progress.tell)
+    unique.build(
+        connection, ns=place.ns, ptr=ptr, name=name, key=key, data=data[table], total=total, tell=progress.tell
+    )
     progress.finish(total)

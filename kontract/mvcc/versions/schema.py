@@ -24,6 +24,9 @@ IS_EMPTY: Final = """
 SELECT NOT EXISTS (SELECT FROM storage WHERE ns = %(ns)s AND ptr = %(ptr)s)
   AND NOT EXISTS (SELECT FROM storage WHERE ns = %(ns)s AND ptr = -%(ptr)s)
 """
+OLDEST_LIVE: Final = """
+SELECT coalesce(min(_schema), %(none)s) FROM storage WHERE ns = %(ns)s AND ptr = %(ptr)s AND _deleted_txid IS NULL
+"""
 COUNT_LIVE: Final = "SELECT count(*) FROM storage WHERE ns = %(ns)s AND ptr = %(ptr)s AND _deleted_txid IS NULL"
 
 _ROWS = """(
