@@ -93,12 +93,13 @@ def _list_namespace(connection: BaseDatabaseWrapper, ns: int, writes: list[Write
     tables = {write.table.ptr: write.table for write in writes}
     params = {"ns": ns, "writes": encode(writes), "owner": get_call().owner, "size": size}
     for row in fetch_all(connection, versions.PREVIEW, params):
-        ptr, document_id, op, old_owner, owner, before, after, is_too_large = row
+        ptr, document_id, op, old_owner, owner, before, after, is_too_large, number = row
         if is_too_large:
             raise AnswerTooLargeError(f"The changes take more than {size} bytes, which a dry run does not list.")
         table = tables[ptr]
         if _may_see(table, [old_owner, owner]):
-            documents = {"before": _show(table, before), "after": _show(table, after)}
+            was = None if before is None else table.cast(before, number)
+            documents = {"before": _show(table, was), "after": _show(table, after)}
             yield {"table": table.name, "id": document_id, "op": op, **documents}
 
 

@@ -204,10 +204,11 @@ FROM {_BATCH} {_LIVE_ROW}"""
 # What a batch is about to do, in order.  Beyond ``size`` characters in all it is told no more.
 PREVIEW: Final = f"""
 SELECT ptr, id, op, old_owner, owner, CASE WHEN size <= %(size)s THEN old END, CASE WHEN size <= %(size)s THEN new END,
-  size > %(size)s
+  size > %(size)s, old_schema
 FROM (
   SELECT *, sum(coalesce(length(old::text), 0) + coalesce(length(new::text), 0)) OVER (ORDER BY n) AS size FROM (
     SELECT w.n, w.ptr, w.id, s._owner AS old_owner, coalesce(w.owner, s._owner, %(owner)s) AS owner, s.data AS old,
+      s._schema AS old_schema,
       CASE WHEN w.op = 'delete' THEN w.op WHEN s.ctid IS NULL THEN 'insert' ELSE 'update' END AS op,
       CASE w.op WHEN 'merge' THEN (s.data || w.data) - w.absent WHEN 'delete' THEN NULL ELSE w.data END AS new
     FROM {_BATCH} {_LIVE_ROW}
@@ -534,8 +535,13 @@ def hold_references(references: Sequence[tuple[str, str, str]]) -> tuple[str, ..
 
 
 def _ptr_of(table: str) -> str:
+    return _of_entry(table, "(c.data ->> 'ptr')::int")
+
+
+def _of_entry(table: str, sql: str) -> str:
+    """Return SQL for something of a table's entry in the catalog, over a row ``c``."""
     return (
-        f"(SELECT (c.data ->> 'ptr')::int FROM storage c WHERE c.ns = %(ns)s AND c.ptr = {CATALOG} "
+        f"(SELECT {sql} FROM storage c WHERE c.ns = %(ns)s AND c.ptr = {CATALOG} "
         f"AND c.id = {_text(f'table/{table}')} AND c._deleted_txid IS NULL)"
     )
 
@@ -594,8 +600,9 @@ def key_of(table: str, constraint: str, sql: str) -> tuple[str, str]:
     ``sql`` is the value's text; it is that of a constraint on one field.  A table that is not there yet has no row.
     """
     key = f"jsonb_build_array({sql})::text"
-    ptr = f"coalesce({_ptr_of(table)}::text, '')"
-    found = f"CASE WHEN {sql} IS NOT NULL THEN {ptr} || {_text(f'/{constraint}/')} || "
+    name = f"coalesce(c.data -> 'keys' ->> {_text(constraint)}, {_text(constraint)})"  # as it was called first
+    prefix = _of_entry(table, f"(c.data ->> 'ptr') || '/' || {name} || '/'")
+    found = f"CASE WHEN {sql} IS NOT NULL THEN coalesce({prefix}, '') || "
     return f"({found}{HASHED.format(key=key)} END)", KEY_ROW
 
 
