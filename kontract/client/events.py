@@ -17,7 +17,6 @@ from kontract.client.options import Options
 from kontract.client.patches import apply_patch
 from kontract.client.procedure import Procedure, Request
 
-
 T = TypeVar("T")
 
 SILENCE: Final = 50.0  # seconds, in which the server would have sent two keep-alives

@@ -25,8 +25,9 @@ from kontract.codegen.manifest import build_manifest
 from kontract.context import CallContext, calling, get_namespace
 from kontract.rpc.registry import registry
 from tests.browser import Browser, Page
+from tests.docs import blocks
 from tests.typescript.streams import TABLES, Cutting, Server, serve
-from tests.typescript.toolchain import HERE, compile_project, find_node
+from tests.typescript.toolchain import HERE, PACKAGES, compile_project, find_node, install_packages, run
 
 SECONDS = 15.0
 
@@ -215,6 +216,23 @@ def test_a_store(built: Path) -> None:
         assert client.next("snapshot")["data"] == [{"id": "u1", "name": "Ann"}]
         env.storage.users.update("u1", {"name": "Bob"})
         assert client.next("snapshot")["data"] == [{"id": "u1", "name": "Bob"}]
+
+
+def test_a_hook_of_react(built: Path, tmp_path: Path) -> None:
+    """Run the guide's hook in a component."""
+    install_packages()
+    directory = tmp_path / "react"
+    directory.mkdir()
+    (directory / "package.json").write_text('{"type": "module"}')
+    (directory / "node_modules").symlink_to(PACKAGES)
+    shutil.copy(built / "client.js", directory)
+    shutil.copy(HERE / "react.test.js", directory)
+    hook = next(block.text for block in blocks("docs/typescript.md", "js") if "react" in block.text)
+    (directory / "useLive.js").write_text(hook)
+    for number, age in enumerate([1, 2, 2], 1):
+        env.storage.users.set(f"u{number}", {"age": age})
+    with serve() as server:
+        run(find_node(), "--test", "react.test.js", cwd=directory, KONTRACT_TEST_SERVER=server.url)
 
 
 def count(server: Server) -> dict[str, int]:
