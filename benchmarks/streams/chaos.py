@@ -56,9 +56,7 @@ async def _run(plan: Plan, ports: list[int]) -> Outcome:
     start = str(await asyncio.to_thread(_write, "the beginning"))
     subscribers = [Subscriber(port, start, plan.leaves) for port in ports for _ in range(plan.subscribers)]
     following = [asyncio.create_task(one.follow(END)) for one in subscribers]
-    writers = start_writer(plan.home, "random", plan.writers, plan.seconds, plan.pause)
-    assert writers.stdout is not None
-    await asyncio.to_thread(writers.stdout.readline)  # they are ready
+    writers = await asyncio.to_thread(start_writer, plan.home, "random", plan.writers, plan.seconds, plan.pause)
     await asyncio.sleep(plan.seconds / 3)
     await asyncio.to_thread(_kill_listeners)
     await asyncio.sleep(plan.seconds / 3)

@@ -11,7 +11,7 @@ from benchmarks.streams.arrivals import open_clients, read_changes
 from benchmarks.streams.servers import serving, start_writer
 from benchmarks.streams.subscribers import Event, read_events
 
-_QUIET_SECONDS: Final = 4.0  # after which no more is expected
+_QUIET_SECONDS: Final = 2.0  # after which no more is expected
 
 
 class Latency(NamedTuple):
@@ -51,7 +51,7 @@ def _measure_processor_time(servers: list[tuple[int, int]]) -> float:
 
 
 async def _write(home: Path, table: str, count: int, pause: float, rows: int) -> list[list[str]]:
-    writer = start_writer(home, table, count, pause, rows)
+    writer = await asyncio.to_thread(start_writer, home, table, count, pause, rows)
     output, _ = await asyncio.to_thread(writer.communicate)
     return [line.split() for line in output.splitlines()]
 

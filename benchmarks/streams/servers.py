@@ -72,6 +72,9 @@ def _wait_for(port: int, process: "subprocess.Popen[bytes]", output: Path) -> No
 
 
 def start_writer(home: Path, *arguments: object) -> "subprocess.Popen[str]":
-    """Start ``python -m benchmarks.streams.writing`` with some arguments."""
+    """Start ``python -m benchmarks.streams.writing`` with some arguments, and wait until it is about to write."""
     command = [sys.executable, "-m", "benchmarks.streams.writing", *map(str, arguments)]
-    return subprocess.Popen(command, cwd=ROOT, env=environment(home), stdout=subprocess.PIPE, text=True)
+    writer = subprocess.Popen(command, cwd=ROOT, env=environment(home), stdout=subprocess.PIPE, text=True)
+    assert writer.stdout is not None
+    writer.stdout.readline()
+    return writer

@@ -47,10 +47,14 @@ def _write(chance: random.Random) -> None:
             env.storage.items.set(document_id, {"n": chance.randrange(1000), "text": "x" * chance.randrange(300)})
 
 
-def write_together(writers: int, seconds: float, pause: float) -> None:
-    """Write randomly from several processes, which are forks of this one."""
+def _say_ready() -> None:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
+
+
+def write_together(writers: int, seconds: float, pause: float) -> None:
+    """Write randomly from several processes, which are forks of this one."""
+    _say_ready()
     for child in [_fork(seed, seconds, pause) for seed in range(writers)]:
         os.waitpid(child, 0)
 
@@ -66,6 +70,8 @@ def _fork(seed: int, seconds: float, pause: float) -> int:
 
 def write_steadily(table: str, count: int, pause: float, rows: int) -> None:
     """Write single documents; print for each the number of its row, its transaction, and when it was committed."""
+    env.storage[table].get("r0")  # so that the connection is there
+    _say_ready()
     written = []
     for number in range(count):
         row = number % rows
