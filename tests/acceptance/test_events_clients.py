@@ -20,16 +20,17 @@ from pytest_django import DjangoDbBlocker
 
 import kontract
 from kontract import env, tables
-from kontract.codegen import typescript
+from kontract.codegen import javascript, typescript
 from kontract.codegen.manifest import build_manifest
 from kontract.context import CallContext, calling, get_namespace
 from kontract.rpc.registry import registry
 from tests.browser import Browser, Page
 from tests.docs import blocks
+from tests.integration.raystream.wire import options as make_channel
 from tests.typescript.streams import TABLES, Cutting, Server, serve
 from tests.typescript.toolchain import HERE, PACKAGES, compile_project, find_node, install_packages, run
 
-SECONDS = 15.0
+SECONDS = 20.0
 
 
 @pytest.fixture(scope="module")
@@ -216,6 +217,27 @@ def test_a_store(built: Path) -> None:
         assert client.next("snapshot")["data"] == [{"id": "u1", "name": "Ann"}]
         env.storage.users.update("u1", {"name": "Bob"})
         assert client.next("snapshot")["data"] == [{"id": "u1", "name": "Bob"}]
+
+
+def test_javascript_through_the_encrypted_channel(built: Path, tmp_path: Path) -> None:
+    channel = make_channel(policy="required")
+    shutil.copytree(built, tmp_path / "built")
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    with override_settings(KONTRACT={"TABLES": TABLES, "EVENTS": {}, "RAYSTREAM": channel}):
+        (tmp_path / "built" / "client.js").write_text(javascript.render(build_manifest(registry)), encoding="utf-8")
+    with serve(RAYSTREAM=channel) as server, Cutting(server.port, 1.5).running() as proxy:
+        with following(tmp_path / "built", proxy.url) as client:
+            client.tell("subscribe", table="users")
+            client.next("open")
+            for number in range(60):
+                env.storage.users.set(f"u{number:02}", {"name": "Ann"})
+                time.sleep(0.02)
+            assert [client.next("insert")["id"] for _ in range(60)] == [f"u{number:02}" for number in range(60)]
+            client.tell("live", "b", args={})
+            assert len(client.next("result")["result"]) == 60
+        with following(tmp_path / "built", server.url, raystream=False) as client:
+            client.tell("subscribe", table="users")
+            assert client.next("error")["code"] == "raystream_required"
 
 
 def test_a_hook_of_react(built: Path, tmp_path: Path) -> None:
