@@ -3,7 +3,9 @@
 import ast
 import json
 import re
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import pglast
 import pytest
@@ -12,6 +14,7 @@ from tests.docs import ROOT, Block
 from tests.manual.commands import check_command, find_commands
 from tests.manual.pages import PAGES, RUN, count_fences, find_blocks
 from tests.manual.programs import check_program
+from tests.typescript.toolchain import find_node, run
 
 
 def _check_console(text: str) -> None:
@@ -20,16 +23,29 @@ def _check_console(text: str) -> None:
 
 
 def _check_html(text: str) -> None:
-    """Fail where a page imports what the generated client of the shop does not have."""
-    client = (ROOT / "tests/golden/shop.js").read_text(encoding="utf-8")
-    for names in re.findall(r"import \{(.*?)\} from", text):
-        for name in names.split(","):
-            assert re.search(rf"^export .*\b{name.strip()}\b", client, re.MULTILINE), name
+    for script in re.findall(r"<script[^>]*>\n(.*?)</script>", text, re.DOTALL):
+        _check_javascript(script)
 
 
+def _check_javascript(text: str) -> None:
+    """Fail where a module is none, or imports what generated clients do not have."""
+    imported = re.findall(r'import \{([^}]*)\} from "(?:\./|/static/)[^"]*"', text)
+    for name in ",".join(imported).split(",") if imported else ():
+        assert re.search(rf"^export .*\b{name.strip()}\b", CLIENT, re.MULTILINE), f"There is no {name} in a client."
+    with tempfile.TemporaryDirectory() as directory:
+        (file := Path(directory) / "block.mjs").write_text(text, encoding="utf-8")
+        run(find_node(), "--check", str(file))
+
+
+# What is in the client of the shop, which the pages speak of.
+CLIENT = "\n".join(
+    file.read_text(encoding="utf-8")
+    for file in (ROOT / "tests/golden/shop.js", *(ROOT / "kontract/codegen/templates/javascript").glob("*.js"))
+)
 CHECKS: dict[str, Callable[[str], object]] = {
     "console": _check_console,
     "html": _check_html,
+    "js": _check_javascript,
     "json": json.loads,
     "py": check_program,
     "python": check_program,

@@ -1,4 +1,4 @@
-"""The parts of the reference that are written from the code: errors and commands."""
+"""The parts of the reference that are written from the code: errors, commands and the Python API."""
 
 import inspect
 import re
@@ -10,6 +10,7 @@ from django.core.management import load_command_class
 from kontract import exceptions
 from kontract.exceptions import KontractError
 from tests.docs import ROOT
+from tests.manual import api
 from tests.written import check
 
 ERRORS = """\
@@ -79,6 +80,10 @@ def _plain(text: str | None) -> str:
 def test_the_list_of_commands_is_that_of_the_code() -> None:
     names = sorted(file.stem for file in (ROOT / "kontract/management/commands").glob("kontract_*.py"))
     check(ROOT / "docs/commands.md", COMMANDS + "".join(map(show, names)))
+
+
+def test_the_python_api_is_that_of_the_code() -> None:
+    check(ROOT / "docs/api.md", api.render())
 
 
 def test_codes_are_words_and_belong_to_one_error_or_its_children() -> None:
