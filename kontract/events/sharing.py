@@ -38,6 +38,7 @@ _LONGEST_PAUSE: Final = 2.0
 _AT_ONCE: Final = 16  # followers that are told of a page before the event loop turns
 
 readers: Final = Workers("reader", lambda: 2)
+catchers: Final = Workers("catcher", lambda: 2)  # for who has fallen behind: nobody else waits for them
 renewers: Final = Workers("renewer", lambda: 1, idle=0.0)
 runners: Final = Workers("runner", lambda: get_settings().EVENTS.threads)
 

@@ -24,7 +24,7 @@ from kontract.events.cursor import Cursor
 from kontract.events.live import Key, Question, SharedLive, Version, get_lives
 from kontract.events.seats import Seat
 from kontract.events.shape import find_shape
-from kontract.events.sharing import Hub, Shared, get_hub, read_latest, read_shared, readers, run, runners
+from kontract.events.sharing import Hub, Shared, catchers, get_hub, read_latest, read_shared, run
 from kontract.events.subscriptions import TableSubscription, check_subscriber
 from kontract.events.watching import PERIOD, Found, get_watch
 from kontract.events.wire import PADDING, encode
@@ -277,7 +277,7 @@ class Stream:
     async def _read(self) -> Shared | None:
         """Return the next page from the database; None, after a pause, where that does not answer."""
         try:
-            page, _ = await run(readers, read_shared, self.namespace, self._cursor, self.tables)
+            page, _ = await run(catchers, read_shared, self.namespace, self._cursor, self.tables)
         except (OperationalError, InterfaceError) as error:
             logger.warning("A stream cannot read changes; trying again: %s", error)
             await asyncio.sleep(_PAUSE)
@@ -286,7 +286,7 @@ class Stream:
         return page
 
     async def _reset(self) -> bytes:
-        latest = await run(runners, read_latest, self.namespace)
+        latest = await run(catchers, read_latest, self.namespace)
         self._must_read = False
         self._cursor = Cursor(latest)
         return encode("stream-reset", json.dumps({"txid": latest}), self._cursor)

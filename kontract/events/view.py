@@ -18,7 +18,7 @@ from kontract.events.cursor import Cursor
 from kontract.events.live import Question
 from kontract.events.running import find_procedure, make_context
 from kontract.events.seats import seats
-from kontract.events.sharing import read_latest, run, runners
+from kontract.events.sharing import catchers, read_latest, run
 from kontract.events.subscriptions import TableSubscription, make_subscription
 from kontract.exceptions import AsgiRequiredError, ConfigurationError
 from kontract.mvcc import asynchronous
@@ -70,7 +70,7 @@ async def _open(request: HttpRequest) -> HttpResponseBase:
     tables, questions = await _prepare(asked)
     seat = seats.take(list_seats(request, identity))
     try:
-        cursor = after or Cursor(await run(runners, read_latest, get_namespace()))
+        cursor = after or Cursor(await run(catchers, read_latest, get_namespace()))
         stream = Stream(
             request,
             tables=tables,

@@ -1,6 +1,7 @@
 """Streams of changes over HTTP: what subscribers are told, and how they resume."""
 
 import asyncio
+import threading
 from io import StringIO
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.core.management import call_command
 
 import kontract
 from kontract import env
+from kontract.events.sharing import catchers, runners
 from tests.integration.streams.serving import Refused, Server, events_with, serving, sign_in, write
 
 users, private = env.storage.users, env.storage.private
@@ -292,5 +294,23 @@ def test_a_slow_reader_misses_nothing() -> None:
             await write(flood)
             assert [one["data"]["n"] for one in await reading] == list(range(3000))
             assert [one["data"]["n"] for one in await slow.told(3000)] == list(range(3000))
+
+    asyncio.run(run())
+
+
+def test_who_reads_the_past_and_what_runs_for_long_keep_nobody_else_waiting() -> None:
+    async def run() -> None:
+        ended = threading.Event()
+        try:
+            async with serving() as server:
+                for _ in range(50):
+                    runners.submit(ended.wait)
+                async with server.stream(table="users") as stream:
+                    for _ in range(50):
+                        catchers.submit(ended.wait)
+                    await write(lambda: users.set("u1", {}))
+                    assert len(await stream.told(1)) == 1
+        finally:
+            ended.set()
 
     asyncio.run(run())
