@@ -2,8 +2,8 @@
 
 What the page shows is what must come out: blocks of ``console`` are typed into a shell and their output is compared,
 with ``...`` for anything; blocks whose first line names a file are written to it; a block of ``text`` is part of what
-the last program that goes on prints.  In CI all packages are installed; elsewhere they are borrowed from the environment
-that runs the tests, and ``pip install`` finds them there.
+the last program that goes on prints.  In CI all packages are installed; elsewhere they are borrowed from the place
+where the tests run, and ``pip install`` finds them there.
 """
 
 import doctest
