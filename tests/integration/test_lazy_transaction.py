@@ -23,6 +23,7 @@ from kontract.mvcc.transaction import arun_transaction, run_transaction
 from tests.databases import database_alias
 from tests.integration.test_transactions import kontract_settings
 from tests.interleave import Actor
+from tests.savepoints import set_savepoint
 
 pytestmark = pytest.mark.usefixtures("consistent", "declared")
 
@@ -456,7 +457,7 @@ STEPS: dict[str, Callable[[Log], object]] = {
     "ask": lambda log: transaction.get_rollback(),
     "commit": lambda log: transaction.commit(),
     "rollback": lambda log: transaction.rollback(),
-    "savepoint": lambda log: transaction.savepoint_rollback(transaction.savepoint()),
+    "savepoint": lambda log: transaction.savepoint_rollback(set_savepoint()),
     "autocommit": lambda log: transaction.get_autocommit(),
     "set autocommit": lambda log: transaction.set_autocommit(True),
     "close": lambda log: connection.close(),

@@ -25,6 +25,7 @@ from kontract.tables.catalog import create_namespace, locate
 from kontract.tables.proxy import TableProxy
 from tests.databases import database_alias
 from tests.interleave import Actor
+from tests.savepoints import set_savepoint
 
 T = TypeVar("T")
 
@@ -131,9 +132,9 @@ def test_an_inner_block_that_fails_drops_what_it_wrote_and_no_more(users: TableP
 def test_savepoints_by_hand(users: TableProxy) -> None:
     with atomic():
         users.set("1", {})
-        first = transaction.savepoint()
+        first = set_savepoint()
         users.set("2", {})
-        second = transaction.savepoint()
+        second = set_savepoint()
         users.set("3", {})
         transaction.savepoint_commit(second)
         assert sorted(users) == ["1", "2", "3"]
@@ -148,7 +149,7 @@ def test_savepoints_by_hand(users: TableProxy) -> None:
 
 def test_a_savepoint_older_than_the_first_write(users: TableProxy) -> None:
     with atomic():
-        savepoint = transaction.savepoint()
+        savepoint = set_savepoint()
         users.set("1", {})
         transaction.savepoint_rollback(savepoint)
         users.set("2", {})

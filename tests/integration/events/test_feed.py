@@ -31,6 +31,7 @@ from kontract.mvcc.prepared import compose
 from kontract.mvcc.versions import feed as sql
 from kontract.tables.catalog import locate
 from tests.processes import Report, Worker
+from tests.savepoints import set_savepoint
 
 Told = tuple[str, str, str, Any, Any]
 
@@ -130,7 +131,7 @@ def test_what_was_rolled_back_is_not_told() -> None:
         raise ZeroDivisionError
     with transaction.atomic():
         env.storage.users.set("b", {})
-        point = transaction.savepoint()
+        point = set_savepoint()
         env.storage.users.set("c", {})
         transaction.savepoint_rollback(point)
     assert [change.id for change in kontract.feed()] == ["b"]

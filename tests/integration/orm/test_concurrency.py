@@ -12,6 +12,7 @@ from django.db.models import F
 
 import kontract
 from kontract.exceptions import ConflictError
+from tests.savepoints import set_savepoint
 from tests.twins.compare import Models
 
 pytestmark = pytest.mark.usefixtures("consistent")
@@ -136,7 +137,7 @@ def test_no_child_is_left_without_its_parent(versioned: Models, inside: bool) ->
 def test_a_value_given_up_at_a_savepoint_goes_to_another_thread(versioned: Models) -> None:
     def create(n: int) -> Any:
         with transaction.atomic():
-            savepoint = transaction.savepoint()
+            savepoint = set_savepoint()
             versioned.Account.objects.create(id=n, email=f"{n}@x")
             transaction.savepoint_rollback(savepoint)
             versioned.Account.objects.create(id=n, email=f"{(n + 1) % THREADS}@x")

@@ -7,6 +7,7 @@ from django.db import IntegrityError, transaction
 from django.db.transaction import TransactionManagementError
 
 import kontract
+from tests.savepoints import set_savepoint
 from tests.twins.compare import Models
 
 
@@ -61,13 +62,13 @@ def test_a_rolled_back_update_shows_the_value_before_it(twin: Models) -> None:
     twin.Task.objects.create(name="a", count=1)
     with transaction.atomic():
         twin.Task.objects.update(count=2)
-        savepoint = transaction.savepoint()
+        savepoint = set_savepoint()
         twin.Task.objects.update(count=3)
         twin.Task.objects.all().delete()
         assert names(twin) == []
         transaction.savepoint_rollback(savepoint)
         assert twin.Task.objects.get().count == 2
-        savepoint = transaction.savepoint()
+        savepoint = set_savepoint()
         twin.Task.objects.update(count=4)
         transaction.savepoint_commit(savepoint)
     assert twin.Task.objects.get().count == 4
