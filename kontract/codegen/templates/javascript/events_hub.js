@@ -62,12 +62,16 @@ export class $Hub {
     }
     #drop(topics, key) {
         topics.delete(key);
+        this.#leave();
+    }
+    /** There is a subscription less. */
+    #leave() {
         this.#version++;
         if (this.#tables.size + this.#lives.size > 0)
             return this.#restart();
         this.#unlink();
         this.#unlisten();
-        this.#head = undefined; // who comes next begins with what is then the present
+        this.#head = this.#who = undefined; // who comes next begins with what is then the present
     }
     #unlink() {
         this.#link?.close();
@@ -165,20 +169,11 @@ export class $Hub {
         for (const topic of this.#lives.values())
             topic.open();
     }
-    /** The position of the newest event. */
-    get head() {
-        return this.#head;
-    }
     fail(key, error) {
         const topic = this.#tables.get(key) ?? this.#lives.get(key);
         this.#tables.delete(key);
         this.#lives.delete(key);
-        this.#version++;
         topic?.fail(error);
-        if (this.#tables.size + this.#lives.size > 0)
-            return this.#restart();
-        this.#unlink();
-        this.#unlisten();
-        this.#head = undefined;
+        this.#leave();
     }
 }

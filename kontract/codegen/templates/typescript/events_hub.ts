@@ -76,11 +76,16 @@ export class $Hub implements $Party {
 
   #drop(topics: Map<string, unknown>, key: string): void {
     topics.delete(key);
+    this.#leave();
+  }
+
+  /** There is a subscription less. */
+  #leave(): void {
     this.#version++;
     if (this.#tables.size + this.#lives.size > 0) return this.#restart();
     this.#unlink();
     this.#unlisten();
-    this.#head = undefined; // who comes next begins with what is then the present
+    this.#head = this.#who = undefined; // who comes next begins with what is then the present
   }
 
   #unlink(): void {
@@ -168,20 +173,11 @@ export class $Hub implements $Party {
     for (const topic of this.#lives.values()) topic.open();
   }
 
-  /** The position of the newest event. */
-  get head(): $Cursor | undefined {
-    return this.#head;
-  }
-
   fail(key: string, error: unknown): void {
     const topic = this.#tables.get(key) ?? this.#lives.get(key);
     this.#tables.delete(key);
     this.#lives.delete(key);
-    this.#version++;
     topic?.fail(error);
-    if (this.#tables.size + this.#lives.size > 0) return this.#restart();
-    this.#unlink();
-    this.#unlisten();
-    this.#head = undefined;
+    this.#leave();
   }
 }
