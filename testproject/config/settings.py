@@ -32,6 +32,7 @@ DATABASES = {"default": embedded.database_from_env(HOME, name="atlas")}
 KONTRACT = {
     "TABLES": ["countries", "subdivisions", "languages", "currencies", "scripts"],
     "AUTH": {"rates": {"anonymous": "600/h", "register": "100/h"}},  # all visitors come from one machine
+    "EVENTS": {"tables": {"countries": None}},  # that anybody may subscribe to
     "RAYSTREAM": {
         "audience": "atlas.example",
         "wrapping_key": _secrets["wrapping_key"],

@@ -1,6 +1,5 @@
 """What the page calls.  Whose trips a call may change is said by the models: ``owner_scoped``."""
 
-from collections.abc import AsyncIterator
 from typing import Annotated
 
 from django.shortcuts import get_object_or_404
@@ -12,7 +11,7 @@ from kontract import backend, ctx, env, perms
 from trips.board import Journey, read_board
 from trips.errors import UnknownCountry
 from trips.models import Stop, Trip
-from trips.moments import Moment, follow_changes, read_moments
+from trips.moments import Moment, read_moments
 from trips.names import name_of
 
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
@@ -38,13 +37,6 @@ def list_trips() -> list[Journey]:
 def show_board() -> Board:
     """Return the latest trips, and the latest transactions that changed any, of one moment."""
     return {"trips": read_board(), "moments": read_moments()}
-
-
-@backend(egroup="trips", perm=perms.R__)
-async def watch_trips(after: Annotated[int, Field(ge=0)]) -> AsyncIterator[int]:
-    """Yield the txid of each transaction after ``after`` that changes trips, until the caller leaves."""
-    async for txid in follow_changes(after):
-        yield txid
 
 
 @backend(egroup="trips", perm=perms.R__, etag=False)

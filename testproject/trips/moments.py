@@ -1,6 +1,6 @@
 """What has happened on the board: one moment for each transaction that changed it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Final
@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 import kontract
 from kontract import ctx
 from kontract.events.change import Change
-from kontract.events.feed import afeed, feed
+from kontract.events.feed import feed
 from kontract.models import Trx
 from trips.names import name_of
 
@@ -78,15 +78,3 @@ def _describe(change: Change) -> str:
     is_undo = change.label in ("undo_change", "undo")
     verb = _VERBS_OF_UNDO[change.type] if is_undo else _VERBS[change.table, change.type]
     return f"{verb} {subject}"
-
-
-async def follow_changes(after: int) -> AsyncIterator[int]:
-    """Yield the txid of each transaction after ``after`` that changes the board, as they are committed."""
-    changes = afeed(after, _TABLES, follow=True)
-    with kontract.elevated():  # not around a yield, or the caller would be elevated, too
-        txid = (await anext(changes)).txid
-    yield txid
-    async for change in changes:
-        if change.txid > txid:
-            txid = change.txid
-            yield txid

@@ -8,16 +8,21 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
-from tests.acceptance.conftest import PROJECT, Demo, find_free_port, wait_for
+from tests.acceptance.conftest import PROJECT, START_TIMEOUT, Demo, wait_for
+
+LOCK = PROJECT / "kontract.lock.json"
+COMMITTED = LOCK.read_text()  # before the demo runs, which writes it anew where models have changed
 
 
 def paste(command: str) -> Any:
@@ -28,23 +33,60 @@ def paste(command: str) -> Any:
 
 
 @pytest.fixture
-def port() -> int:
-    """The port that the demo is served on."""
-    return find_free_port()
+def taken() -> Iterator[None]:
+    """The demo's usual port belongs to somebody else."""
+    with socket.socket() as other:
+        with suppress(OSError):  # somebody has it already
+            other.bind(("127.0.0.1", 8000))
+            other.listen()
+        yield
 
 
 @pytest.fixture
-def commands(loaded: Demo, port: int) -> Iterator[list[str]]:
-    """The printed commands, while the demo is served."""
+def output(tmp_path: Path) -> Path:
+    """What the demo prints."""
+    return tmp_path / "output"
+
+
+@pytest.fixture
+def running(loaded: Demo, taken: None, output: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """The demo, started once more, and served on a free port."""
     if shutil.which("curl") is None and "CI" not in os.environ:
         pytest.skip("curl is not installed")
-    with loaded.serve(port, "manage.py", "demo", "--port", str(port)) as output:
-        printed = output.read_text()
-        assert f"http://127.0.0.1:{port}/" in printed
-        yield re.findall(r"^curl .*\\\n.*$", printed, re.MULTILINE)
+    command = [sys.executable, "manage.py", "demo"]
+    with (
+        output.open("w") as log,
+        subprocess.Popen(command, cwd=PROJECT, env=loaded.environment, stdout=log, stderr=log) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.terminate()
 
 
-def test_every_printed_command_works(commands: list[str], port: int) -> None:
+def test_every_printed_command_works_until_ctrl_c(running: "subprocess.Popen[bytes]", output: Path) -> None:
+    root = wait_for_root(running, output)
+    printed = output.read_text()
+    assert printed.startswith("\nIn another terminal")  # without progress, for there is nothing left to load
+    assert urlsplit(root).port != 8000
+    try_commands(re.findall(r"^curl .*\\\n.*$", printed, re.MULTILINE))
+    check_page(root)
+    interrupt_while_following(running, root)
+    assert output.read_text().endswith("(Ctrl-C ends it)\n")
+
+
+def wait_for_root(process: "subprocess.Popen[bytes]", output: Path) -> str:
+    """Return the address that the demo prints, once it is served."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while (found := re.search(r"is at (http://127.0.0.1:\d+/)", output.read_text())) is None:
+        assert process.poll() is None, output.read_text()
+        assert time.monotonic() < deadline, output.read_text()
+        time.sleep(0.05)
+    wait_for(urlsplit(found[1]).port or 0, process, output)
+    return found[1]
+
+
+def try_commands(commands: list[str]) -> None:
     listed, found, tried, changed, history, past, undone, back, refused = map(paste, commands)
     assert [country["name"] for country in listed[1]["result"]] == ["Afghanistan", "Albania", "Algeria"]
     assert {"table": "countries", "code": "SZ", "name": "Eswatini"} in found[1]["result"]
@@ -60,7 +102,6 @@ def test_every_printed_command_works(commands: list[str], port: int) -> None:
     assert back[1]["result"]["name"] == "Swaziland"
     assert refused[0].startswith("HTTP/1.1 422 ")
     assert [error["path"] for error in refused[1]["errors"]] == [["limit"], ["page"]]
-    check_page(port)
 
 
 def txid_in(headers: str) -> int:
@@ -69,24 +110,24 @@ def txid_in(headers: str) -> int:
     return int(found[1])
 
 
-def check_page(port: int) -> None:
+def check_page(root: str) -> None:
     """Check that the page shows the same, with commands that work after what has happened meanwhile."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/atlas/") as response:
+    with urllib.request.urlopen(f"{root}atlas/") as response:  # noqa: S310 - of the test's own server
         page = response.read().decode()
     assert "<b>country_as_of</b>(code, moment)" in page
     assert "Reverse everything that a transaction wrote" in page
     assert page.count("<pre>curl -") == 9
 
 
-def test_a_second_run_loads_nothing_and_leaves_a_port_that_is_taken(loaded: Demo) -> None:
-    with socket.socket() as other:
-        with suppress(OSError):  # somebody has it already
-            other.bind(("127.0.0.1", 8000))
-            other.listen()
-        report = loaded.manage("demo", "--no-serve")
-    assert report.stderr == ""
-    assert "http://127.0.0.1:" in report.stdout
-    assert "http://127.0.0.1:8000/" not in report.stdout
+def interrupt_while_following(process: "subprocess.Popen[bytes]", root: str) -> None:
+    """Press Ctrl-C while somebody follows the board."""
+    url, followed = f"{root}kontract/events/", {"live": "show_board"}
+    with suppress(httpx.RemoteProtocolError), httpx.stream("GET", url, params=followed, timeout=30) as response:
+        lines = response.iter_lines()
+        assert "event: live" in lines
+        process.send_signal(signal.SIGINT)
+        list(lines)
+    assert process.wait(20) == 0
 
 
 def test_secrets_are_their_owners_alone_and_not_in_the_client(loaded: Demo) -> None:
@@ -101,18 +142,6 @@ def test_secrets_are_their_owners_alone_and_not_in_the_client(loaded: Demo) -> N
     assert not [secret for secret in hidden if secret in client]
 
 
-def test_ctrl_c_ends_it_quietly_while_somebody_follows(loaded: Demo, port: int, tmp_path: Path) -> None:
-    url, after = f"http://127.0.0.1:{port}/kontract/rpc/watch_trips", {"kwargs": {"after": 0}}
-    output = tmp_path / "output"
-    command = [sys.executable, "manage.py", "demo", "--port", str(port)]
-    with (
-        output.open("w") as log,
-        subprocess.Popen(command, cwd=PROJECT, env=loaded.environment, stdout=log, stderr=log) as process,
-    ):
-        wait_for(port, process, output)
-        with suppress(httpx.RemoteProtocolError), httpx.stream("POST", url, json=after) as response:
-            next(lines := response.iter_lines())
-            process.send_signal(signal.SIGINT)
-            list(lines)
-        assert process.wait(20) == 0
-    assert output.read_text().endswith("(Ctrl-C ends it)\n")
+def test_the_lock_file_is_that_of_the_models(loaded: Demo) -> None:
+    assert LOCK.read_text() == COMMITTED
+    assert loaded.manage("kontract_migrate", "--check").stdout.endswith("Code and database agree.\n")

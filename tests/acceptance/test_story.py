@@ -5,6 +5,7 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,36 @@ from tests.browser import Browser, Page
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 TRIPS = "document.querySelectorAll('.trip').length"
+STATE = "document.querySelector('#live').dataset.state"
+
+
+class Server:
+    """The demo, served at ``host``; it can be away for a while."""
+
+    def __init__(self, demo: Demo, port: int) -> None:
+        self._demo, self._port, self.host = demo, port, f"127.0.0.1:{port}"
+        self._running = ExitStack()
+
+    def start(self) -> None:
+        command = ("manage.py", "demo", "--port", str(self._port))
+        self._running.enter_context(self._demo.serve(self._port, *command))
+
+    def stop(self) -> None:
+        self._running.close()
 
 
 @pytest.fixture(scope="module")
-def host(loaded: Demo) -> Iterator[str]:
+def server(loaded: Demo) -> Iterator[Server]:
+    server = Server(loaded, find_free_port())
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def host(server: Server) -> str:
     """Where the demo is served."""
-    port = find_free_port()
-    with loaded.serve(port, "manage.py", "demo", "--port", str(port)):
-        yield f"127.0.0.1:{port}"
+    return server.host
 
 
 @pytest.fixture(scope="module")
@@ -87,14 +110,14 @@ def name_of(page: Page) -> str:
     return page.text("#account .name").removesuffix(" (guest)")
 
 
-def picture(page: Page, name: str, scheme: str = "light") -> None:
-    """Renew a screenshot of the documentation, if asked to."""
+def picture(page: Page, name: str, scheme: str = "light", *, at: str = "body") -> None:
+    """Renew a screenshot of the documentation, if asked to, of what begins ``at`` an element."""
     if "KONTRACT_REWRITE_DOCS" not in os.environ:
         return
     page.prefer(scheme)
-    page.evaluate("document.activeElement.blur(), scrollTo(0, 0)")
+    page.evaluate(f"document.activeElement.blur(), document.querySelector('{at}').scrollIntoView()")
     page.evaluate("new Promise((resolve) => setTimeout(resolve, 2000))")  # until what is new glows no more
-    page.wait_for("document.querySelector('#notices').childElementCount === 0")
+    page.wait_for("!document.querySelector('#notices')?.childElementCount")
     page.screenshot(IMAGES / f"{name}_{scheme}.png")
     page.prefer("light")
 
@@ -172,13 +195,26 @@ def test_failures_are_told_where_they_happen(page: Page) -> None:
     assert page.evaluate("document.querySelector('#account-dialog').open")
 
 
-def test_through_the_sealed_channel(page: Page, host: str) -> None:
+def seal(page: Page) -> None:
     page.click("#channel")
     page.wait_for("document.querySelector('#channel').ariaChecked === 'true'")
     page.wait_for_text("Sealed: only this server", "#notices")
+
+
+def test_through_the_sealed_channel(page: Page, browser: Browser, host: str) -> None:
+    seal(page)
     start = page.evaluate("performance.now()")
-    plan(page, "Sealed trip")
-    add_stop(page, "Bern", "CH")
+    with browser.open_beside(page) as tab:  # somebody else: each tab has a session of its own
+        visit(tab, host)
+        seal(tab)
+        plan(page, "Sealed trip")
+        add_stop(page, "Bern", "CH")
+        tab.wait_for_text("Bern", "#trips")
+        assert tab.evaluate("document.querySelectorAll('.trip.mine').length") == 0
+        sign(tab, "register", "emmy@example.com")
+        plan(tab, "Sealed and signed")
+        page.wait_for_text("Sealed and signed", "#trips")
+        tab.expect_clean(host)
     page.click("[data-act=look]")
     page.wait_for_text("The board as it was", ".past-note")
     seen = page.evaluate(
@@ -186,6 +222,14 @@ def test_through_the_sealed_channel(page: Page, host: str) -> None:
         ".map((entry) => new URL(entry.name).pathname)"
     )
     assert set(seen) == {"/kontract/_rs"}
+
+
+def test_countries_are_called_as_in_the_atlas(page: Page, host: str) -> None:
+    plan(page, "Names")
+    add_stop(page, "Lomé", "TG")
+    call(host, "rename_country", code="TG", name="Togoland")
+    page.wait_for_text("Togoland", ".trip.mine .country")
+    page.wait_for("document.querySelector('#stop-dialog [value=TG]').textContent === 'Togoland'")
 
 
 def test_what_others_write_is_text(page: Page, other: Page) -> None:
@@ -197,23 +241,25 @@ def test_what_others_write_is_text(page: Page, other: Page) -> None:
     assert other.evaluate("document.querySelectorAll('#trips img, #trips script').length") == 0
 
 
-def test_the_page_finds_a_server_that_was_away(loaded: Demo, browser: Browser) -> None:
-    port = find_free_port()
-    command = ("manage.py", "demo", "--port", str(port))
-    with browser.open() as page:
-        with loaded.serve(port, *command):
-            visit(page, f"127.0.0.1:{port}")
-            page.wait_for("document.querySelector('#live').dataset.state === 'live'")
-        page.wait_for("document.querySelector('#live').dataset.state === 'lost'")
+@pytest.mark.parametrize("sealed", [False, True])
+def test_the_page_finds_a_server_that_was_away(server: Server, page: Page, other: Page, sealed: bool) -> None:
+    if sealed:
+        seal(page)
+    page.wait_for(f"{STATE} === 'live'")
+    server.stop()
+    try:
+        page.wait_for(f"{STATE} === 'lost'")
         page.type("#new-title", "Kept")
         page.press("Enter")
         page.wait_for_text("The server cannot be reached.", "#notices")
         assert page.evaluate("document.querySelector('#new-title').value") == "Kept"
-        with loaded.serve(port, *command):
-            page.wait_for("document.querySelector('#live').dataset.state === 'live'")
-            page.click("#new-trip button")
-            page.wait_for_text("Kept", ".trip.mine")
-        page.expect_clean(f"127.0.0.1:{port}")
+    finally:
+        server.start()
+    page.wait_for(f"{STATE} === 'live'", 40)
+    plan(other, "Told afterwards")
+    page.wait_for_text("Told afterwards", "#trips")
+    page.click("#new-trip button")
+    page.wait_for_text("Kept", ".trip.mine")
 
 
 def test_keyboard_and_accessibility(page: Page, host: str) -> None:
@@ -251,7 +297,30 @@ def test_on_a_phone(browser: Browser, host: str, dark: bool) -> None:
         phone.expect_clean(host)
 
 
-def call(host: str, name: str, token: str | None = None, *, as_of: int | None = None, **kwargs: Any) -> Any:
+def try_without_effect(page: Page, host: str) -> None:
+    """Look at a procedure of the demo in the cookbook, and see what a call would change."""
+    page.goto(f"http://{host}/kontract/docs/procedures/rename_country.html")
+    page.wait_for("document.querySelector('#try-form')?.hidden === false")
+    for label, value in (("code", "NZ"), ("name", "Aotearoa")):
+        field = f"[...document.querySelectorAll('#arguments label')].find((l) => l.textContent === '{label}')?.htmlFor"
+        page.type(f"#{page.wait_for(field)}", value)
+    page.click("#dry-run")
+    page.click("#send")
+    page.wait_for_text('name: "New Zealand" → "Aotearoa"', "#response-body")
+
+
+@pytest.mark.parametrize(("name", "width", "scheme"), [("cookbook", 1280, "light"), ("cookbook_phone", 390, "dark")])
+def test_its_calls_are_documented_and_tried(browser: Browser, host: str, name: str, width: int, scheme: str) -> None:
+    with browser.open(width=width, height=844, dark=scheme == "dark") as page:
+        page.goto(f"http://{host}/kontract/docs/")
+        page.wait_for_text("rename_country", "main")
+        picture(page, name, scheme)
+        try_without_effect(page, host)
+        picture(page, f"{name}_call", scheme, at="#try")
+        page.expect_clean(host)
+
+
+def call(host: str, name: str, token: str | None = None, /, *, as_of: int | None = None, **kwargs: Any) -> Any:
     """Call a procedure; return its result, or the code of the problem."""
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     headers |= {} if as_of is None else {"Kontract-As-Of": str(as_of)}

@@ -33,6 +33,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the command."""
         call_command("migrate", verbosity=0)
+        call_command("kontract_migrate", interactive=False, stdout=StringIO())
         atlas.loading.load()
         trips.loading.load()
         call_command("kontract_compile", javascript=CLIENT, stdout=StringIO())

@@ -11,8 +11,8 @@ const WORDS = {
   login: { title: "Welcome back", submit: "Sign in", autocomplete: "current-password" },
 };
 
-/** Shows who is here; `onSwitch` is told when that is somebody else. */
-export function startAccount(onSwitch) {
+/** Shows who is here. */
+export function startAccount() {
   const button = find("#account");
   const dialog = find("#account-dialog");
   const [signing, signed] = dialog.querySelectorAll("form");
@@ -26,10 +26,7 @@ export function startAccount(onSwitch) {
     } else ask(dialog, {}, leave, signed);
   });
   const show = () => attempt(async () => showWho(button, signed, await findName()));
-  onWho(() => {
-    onSwitch();
-    void show();
-  });
+  onWho(() => void show());
   return show();
 }
 

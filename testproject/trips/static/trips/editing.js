@@ -1,8 +1,8 @@
 // What people do to trips and stops.
 
-import { addStop, addTrip, batch, editStop, listCountries, removeStop, removeTrip, renameTrip } from "./api.js";
+import { addStop, addTrip, batch, editStop, listCountries, removeStop, removeTrip, renameTrip, subscribe } from "./api.js";
 import { ask } from "./dialogs.js";
-import { find } from "./dom.js";
+import { find, write } from "./dom.js";
 import { attempt } from "./failures.js";
 import { act } from "./session.js";
 
@@ -50,4 +50,15 @@ async function fillCountries(select) {
     if (page.status === "rejected") throw page.reason;
     select.append(...page.value.map(({ code, name }) => new Option(name, code)));
   }
+}
+
+/** Keeps the countries' names as they are in the atlas, where anybody may change them. */
+export function followCountries(onOpen) {
+  return subscribe("countries", {
+    onOpen,
+    onUpdate({ id, data: { name } }) {
+      const option = find(`#stop-dialog option[value="${id}"]`);
+      if (option !== null) write(option, name);
+    },
+  });
 }

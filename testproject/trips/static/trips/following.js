@@ -1,46 +1,34 @@
 // What others do.
 
-import { KontractError, showBoard, watchTrips } from "./api.js";
-
-const PAUSE = 1000; // milliseconds
+import { configure, live, showBoard } from "./api.js";
+import { followCountries } from "./editing.js";
 
 /**
- * Tells `listener` the present, now and after each change, and `tellState` whether that works. Returns a function that
- * begins anew: for somebody else, or by another way.
+ * Tells `listener` the present, now and after each change, and `tellState` whether that works: "live" or "lost". What
+ * was lost is found again without help, and so is who signs in or out. Returns a function that begins anew, for when
+ * requests go another way.
  */
 export function follow(listener, tellState) {
-  let controller = new AbortController();
-  void watch(listener, tellState, controller.signal);
+  configure({ fetch: (address, options) => send(address, options, tellState) });
+  let end = begin(listener, tellState);
   return () => {
-    controller.abort();
-    controller = new AbortController();
-    void watch(listener, tellState, controller.signal);
+    end();
+    end = begin(listener, tellState);
   };
 }
 
-async function watch(listener, tellState, signal) {
-  while (!signal.aborted) {
-    try {
-      let seen = await ask(listener, signal);
-      tellState("live");
-      // From the position of the answer on, so that nothing is missed between the two.
-      for await (const txid of watchTrips({ after: seen }, { signal })) {
-        if (txid > seen) seen = await ask(listener, signal);
-      }
-    } catch (error) {
-      if (!(error instanceof KontractError)) throw error;
-      if (signal.aborted) return;
-      tellState("lost");
-    }
-    await new Promise((resolve) => setTimeout(resolve, PAUSE));
-  }
+/** Follows until the function that this returns is called. Both go through one stream, whose opening both share. */
+function begin(listener, tellState) {
+  const followed = [live(showBoard, {}, listener), followCountries(() => tellState("live"))];
+  return () => followed.forEach((each) => each.close());
 }
 
-/** Returns the position that the answer is of. */
-async function ask(listener, signal) {
-  let position = 0;
-  const onResponse = ({ txid }) => (position = txid);
-  const board = await showBoard({}, { signal, onResponse });
-  if (!signal.aborted) listener(board);
-  return position;
+/** Sends a request, the stream's own among them; one that nobody answers is how a page learns that it is alone. */
+async function send(address, options, tellState) {
+  try {
+    return await fetch(address, options);
+  } catch (error) {
+    if (error instanceof TypeError) tellState("lost");
+    throw error;
+  }
 }

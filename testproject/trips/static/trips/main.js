@@ -64,4 +64,4 @@ await attempt(resume);
 const again = follow(show, tellState);
 startEditing((id) => present.trips.find((trip) => trip.id === id));
 startMoments(() => present.moments, look, undo);
-await startAccount(again);
+await startAccount();
