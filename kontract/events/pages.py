@@ -24,7 +24,7 @@ from kontract.events.cursor import Cursor
 from kontract.events.names import Names
 from kontract.exceptions import InvalidSnapshotError, SnapshotTooOldError
 from kontract.mvcc import clock
-from kontract.mvcc.connections import fetch_quietly
+from kontract.mvcc.connections import fetch_each_quietly, fetch_quietly
 from kontract.mvcc.errors import translated
 from kontract.mvcc.prepared import compose
 from kontract.mvcc.versions import FIRST_PTR, feed
@@ -87,8 +87,14 @@ def read_page(
     wanted = (entry for entry in _entries(rows, after) if tables is None or names[entry.ptr] in tables)
     entries = list(islice(wanted, limit + 1))
     chosen = entries[:limit]
-    documents = _read_documents(connection, ns, chosen, old=old)
-    _check_horizon(connection, ns, after, latest, None if tables is None else names.ids_of(tables, after.snapshot))
+    ids = None if tables is None else names.ids_of(tables, after.snapshot)
+    documents, horizon = _read_documents(connection, ns, chosen, ids, old=old)
+    if after.snapshot < horizon:
+        raise SnapshotTooOldError(
+            f"The changes after {after} are behind the horizon {horizon}: vacuum has removed some of them. Read the "
+            f"tables as of {latest}, and go on from there; or raise RETENTION_DAYS.",
+            latest=latest,
+        )
     changes = [_change(names, entry, row, latest) for entry, row in zip(chosen, documents, strict=False)]
     if len(changes) < len(entries):
         return Page(changes, chosen[len(changes) - 1].cursor, is_last=False)
@@ -141,10 +147,11 @@ def _unfold(text: str) -> Iterator[tuple[int, str, str]]:
 
 
 def _read_documents(
-    connection: BaseDatabaseWrapper, ns: int, entries: Sequence[_Entry], *, old: bool
-) -> list[Sequence[Any]]:
+    connection: BaseDatabaseWrapper, ns: int, entries: Sequence[_Entry], ids: Collection[str] | None, *, old: bool
+) -> tuple[list[Sequence[Any]], int]:
+    """Return the documents of entries, and what _read_horizon() gives afterwards, since horizons only move on."""
     if not entries:
-        return []
+        return [], _read_horizon(connection, ns, ids)
     params = {
         "ns": ns,
         "ptrs": f"{{{','.join(str(entry.ptr) for entry in entries)}}}",
@@ -153,26 +160,21 @@ def _read_documents(
         "ops": f"{{{','.join(entry.op for entry in entries)}}}",
         "size": _DOCUMENT_BYTES,
     }
-    return _fetch(connection, feed.DOCUMENTS_WITH_OLD if old else feed.DOCUMENTS, params)
-
-
-def _check_horizon(
-    connection: BaseDatabaseWrapper, ns: int, after: Cursor, latest: int, ids: Collection[str] | None
-) -> None:
-    """Raise if something after ``after`` was removed; to be called after reading, since horizons only move on."""
-    horizon = _read_horizon(connection, ns, ids)
-    if after.snapshot < horizon:
-        raise SnapshotTooOldError(
-            f"The changes after {after} are behind the horizon {horizon}: vacuum has removed some of them. Read the "
-            f"tables as of {latest}, and go on from there; or raise RETENTION_DAYS.",
-            latest=latest,
-        )
+    statement = feed.DOCUMENTS_WITH_OLD if old else feed.DOCUMENTS
+    with translated():
+        connection.ensure_connection()
+        texts = compose(connection, statement, params), compose(connection, feed.HORIZON, _as_params(ns, ids))
+        documents, horizon = fetch_each_quietly(connection, texts)
+    return documents, horizon[0][0]
 
 
 def _read_horizon(connection: BaseDatabaseWrapper, ns: int, ids: Collection[str] | None) -> int:
-    params = {"ns": ns, "ids": None if ids is None else as_array([*ids, feed.LOG_HORIZON])}
-    horizon: int = _fetch(connection, feed.HORIZON, params)[0][0]
+    horizon: int = _fetch(connection, feed.HORIZON, _as_params(ns, ids))[0][0]
     return horizon
+
+
+def _as_params(ns: int, ids: Collection[str] | None) -> dict[str, Any]:
+    return {"ns": ns, "ids": None if ids is None else as_array([*ids, feed.LOG_HORIZON])}
 
 
 def _change(names: Names, entry: _Entry, row: Sequence[Any], latest: int) -> Change:

@@ -75,6 +75,18 @@ def fetch_quietly(
         return list(cursor.execute(sql, params).fetchall())
 
 
+def fetch_each_quietly(connection: BaseDatabaseWrapper, statements: Sequence[str]) -> list[list[Sequence[Any]]]:
+    """Run statements without parameters, one after the other in one round trip, and return the rows of each."""
+    connection.validate_no_broken_transaction()
+    connection.ensure_connection()
+    with connection.wrap_database_errors, get_raw(connection).cursor() as cursor:
+        cursor.execute(";".join(statements))
+        found = [list(cursor.fetchall())]
+        while cursor.nextset():
+            found.append(list(cursor.fetchall()))
+        return found
+
+
 def fetch_one(connection: BaseDatabaseWrapper, sql: str, params: dict[str, Any]) -> Sequence[Any]:
     """Run one statement that yields exactly one row and return it."""
     return fetch_all(connection, sql, params)[0]
