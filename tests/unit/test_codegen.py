@@ -29,6 +29,7 @@ from kontract.codegen.python_types import Types, find_alike
 from kontract.exceptions import ConfigurationError
 from kontract.rpc.procedure import Procedure
 from kontract.rpc.registry import registry
+from tests.written import check
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 JSON = TypeAliasType("JSON", "list[JSON] | dict[str, JSON] | str | int | float | bool | None")
@@ -296,11 +297,7 @@ RENDERERS = {"python": ("zoo_client.py", python.render), "openapi": ("zoo_openap
 def test_the_zoo_is_written_as_it_was(kind: str) -> None:
     name, render = RENDERERS[kind]
     text = render(build_manifest(p for p in registry if p.module == "tests.zoo.backend"))
-    if os.environ.get("KONTRACT_REWRITE_DOCS"):
-        (GOLDEN / name).write_text(text, encoding="utf-8", newline="\n")
-    assert (GOLDEN / name).read_text(encoding="utf-8") == text, (
-        "Look at the difference, then set KONTRACT_REWRITE_DOCS=1."
-    )
+    check(GOLDEN / name, text)
 
 
 PROGRAM = """

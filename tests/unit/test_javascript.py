@@ -1,6 +1,5 @@
 """The text of the JavaScript client; that it runs, and that its runtime is current, is tested with node."""
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from kontract.codegen.typescript.runtime import list_exported, read_runtime
 from kontract.rpc.procedure import Procedure
 from tests.typescript.shop import describe_shop
 from tests.unit.test_typescript import describe
+from tests.written import check
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "shop.js"
 Weird = TypedDict("Weird", {"__proto__": int, "a-b": int})
@@ -68,6 +68,4 @@ def test_the_runtime_stands_by_itself() -> None:
 def test_a_small_shop() -> None:
     """Compare the generated part, without the runtime, with the file that people have read."""
     text = render(describe_shop()).split(read_runtime("javascript"))[1].lstrip()
-    if os.environ.get("KONTRACT_REWRITE_DOCS"):
-        GOLDEN.write_text(text, encoding="utf-8", newline="\n")
-    assert GOLDEN.read_text(encoding="utf-8") == text, "Look at the difference, then set KONTRACT_REWRITE_DOCS=1."
+    check(GOLDEN, text)

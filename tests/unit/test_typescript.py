@@ -1,6 +1,5 @@
 """The text of the TypeScript client; what becomes of it is tested with a compiler and a server."""
 
-import os
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -26,6 +25,7 @@ from kontract.codegen.typescript.types import Types
 from kontract.exceptions import ConfigurationError
 from kontract.rpc.procedure import Procedure
 from tests.typescript.shop import describe_shop
+from tests.written import check
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "shop.ts"
 JSON = TypeAliasType("JSON", "list[JSON] | dict[str, JSON] | str | int | float | bool | None")
@@ -302,6 +302,4 @@ def test_no_text_ends_its_comment(text: str) -> None:
 def test_a_small_shop() -> None:
     """Compare the generated part, without the runtime, with the file that people have read."""
     text = render(describe_shop()).split(read_runtime())[1].lstrip()
-    if os.environ.get("KONTRACT_REWRITE_DOCS"):
-        GOLDEN.write_text(text, encoding="utf-8", newline="\n")
-    assert GOLDEN.read_text(encoding="utf-8") == text, "Look at the difference, then set KONTRACT_REWRITE_DOCS=1."
+    check(GOLDEN, text)

@@ -3,7 +3,6 @@
 ``KONTRACT_REWRITE_DOCS=1 pytest tests/integration/orm/test_support_table.py`` writes it anew.
 """
 
-import os
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import chain
@@ -16,6 +15,7 @@ from django.db import models
 from kontract.exceptions import UnsupportedError
 from tests.integration.orm import test_aggregates, test_expressions, test_fields, test_lookups, test_querysets
 from tests.twins.compare import Both, Models, rolled_back
+from tests.written import check
 
 pytestmark = pytest.mark.more_privilege
 
@@ -154,9 +154,7 @@ def page(library: Both) -> str:
 
 def test_the_page_says_what_works(library: Both) -> None:
     text = page(library)
-    if os.environ.get("KONTRACT_REWRITE_DOCS"):
-        FILE.write_text(text, encoding="utf-8")
-    assert FILE.read_text(encoding="utf-8") == text, "Look at the difference, then set KONTRACT_REWRITE_DOCS=1."
+    check(FILE, text)
 
 
 LEFT_OUT = {
