@@ -88,6 +88,7 @@ def fake(connection: BaseDatabaseWrapper, ns: int) -> None:
     for migration in load():
         if migration.name not in done:
             position = {"state": "applied", "done": len(migration.operations), "numbers": {}, "run": new_run()}
+            position["faked"] = True
             ledger.put(migration.name, MIGRATION + migration.name, position)
 
 
@@ -246,6 +247,9 @@ def runs_of_files(connection: BaseDatabaseWrapper, ns: int) -> dict[str, str]:
 
 
 def _take_back(ledger: Ledger, migration: Migration) -> None:
+    if "faked" in ledger.position(migration.name):  # what it says was never done
+        ledger.put(f"{migration.name} (down)", MIGRATION + migration.name, None)
+        return
     for operation in migration.operations:
         if isinstance(operation, RunPython):
             operation.reverse({})  # raises where there is no way back, before anything is done

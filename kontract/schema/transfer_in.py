@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from django.apps import apps
 from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg.sql import Identifier
 
 from kontract.exceptions import ConfigurationError
 from kontract.mvcc.connections import fetch_all, fetch_one
@@ -44,7 +45,7 @@ class Source:
         Raises ``ConfigurationError`` for a table that is not there or has no primary key of one column.
         """
         table = _table_name(name)
-        columns = fetch_all(connection, _COLUMNS, {"table": connection.ops.quote_name(table)})
+        columns = fetch_all(connection, _COLUMNS, {"table": Identifier(table).as_string()})
         keys = [(column, kind) for column, kind, is_key in columns if is_key]
         if len(keys) != 1:
             trouble = "has no primary key of one column" if columns else "is not in the database"
@@ -54,19 +55,23 @@ class Source:
 
     def read(self, after: str | None, limit: int) -> list[Sequence[Any]]:
         """Return the rows after a key, given as text, in the order of keys; the key's text is their last column."""
-        quote = self.connection.ops.quote_name
-        key = quote(self.key)
-        columns = ", ".join(quote(column) for column in self.columns)
+        key = _quote(self.key)
+        columns = ", ".join(map(_quote, self.columns))
         condition = "" if after is None else f"WHERE {key} > CAST(%(after)s AS {self.key_type})"
-        rows = f"FROM {quote(self.name)} {condition} ORDER BY {key} LIMIT %(limit)s"
+        rows = f"FROM {_quote(self.name)} {condition} ORDER BY {key} LIMIT %(limit)s"
         sql = f'SELECT {columns}, {key}::text AS ":key" {rows}'
         return fetch_all(self.connection, sql, {"after": after, "limit": limit})
 
     def count(self) -> int:
         """Return how many rows there are."""
-        sql = f"SELECT count(*) FROM {self.connection.ops.quote_name(self.name)}"  # noqa: S608 - the name is quoted
+        sql = f"SELECT count(*) FROM {_quote(self.name)}"  # noqa: S608 - the name is quoted
         found: int = fetch_one(self.connection, sql, {})[0]
         return found
+
+
+def _quote(name: str) -> str:
+    """Return a name in a statement with parameters; others than Django's have quotation and per cent marks in it."""
+    return Identifier(name).as_string().replace("%", "%%")
 
 
 def _table_name(name: str) -> str:

@@ -22,12 +22,13 @@ def refuse_referred(operation: Move) -> None:
     table = renamed or operation.table
     columns = set(_columns(operation))
     for (source, column), (target, to) in keyed_references(find_model(table)):
-        if (target == table and (renamed or to in columns)) or (source == table and column in columns):
+        is_target = target == table and (renamed is not None or to in columns)
+        if is_target or (source == table and column in columns):
             raise SchemaError(
                 f"{source}.{column} refers to {target}.{to} by its value (to_field), so that this cannot be done at "
                 f"once: {operation.describe()}. Give the foreign key db_constraint=False and run kontract_migrate; "
-                "then apply this file and run kontract_migrate finish; then take db_constraint=False away again, and "
-                "kontract_migrate asks all documents."
+                "then apply this file and run kontract_migrate finish; then take db_constraint=False away again and run "
+                "kontract_migrate, which asks all documents."
             )
 
 

@@ -1,6 +1,7 @@
 """What ``kontract_migrate`` does, for models that a test declares."""
 
 import io
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.management.base import OutputWrapper
@@ -23,12 +24,14 @@ def plan(*models: Any, lock: Lock | None = None, revert: bool = False) -> Plan:
     return found
 
 
-def migrate(*models: Any, lock: Lock | None = None, revert: bool = False) -> str:
-    """Bring the current namespace to these models, as kontract_migrate does; return what was said."""
+def migrate(
+    *models: Any, lock: Lock | None = None, revert: bool = False, others: Mapping[str, int] | None = None
+) -> str:
+    """Bring the current namespace, and ``others``, to these models as kontract_migrate does; return what was said."""
     connection, ns = locate()
     project = Project(
         connection=connection,
-        namespaces={get_namespace(): ns},
+        namespaces={**(others or {}), get_namespace(): ns},
         creating=frozenset([ns]),
         wanted={model._meta.db_table: from_model(model, connection) for model in models},
         lock=lock,

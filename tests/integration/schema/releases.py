@@ -24,7 +24,7 @@ def release(table: str, **members: Any) -> Any:
     options = {"app_label": "releases", "apps": Apps(), "db_table": table, **members.pop("options", {})}
     meta = type("Meta", (), options)
     _declared.add(table)
-    model = type("Thing", (VersionedModel,), {"__module__": __name__, "Meta": meta, **members})
+    model = type(table.capitalize(), (VersionedModel,), {"__module__": __name__, "Meta": meta, **members})
     catalog.forget("default")
     return model
 

@@ -1,6 +1,7 @@
 """Changes of models that happen by themselves, as documents and those who read them see it."""
 
 import io
+import uuid
 from typing import Any
 
 import pytest
@@ -8,13 +9,13 @@ from django.core.management.base import OutputWrapper
 from django.db import IntegrityError, models
 
 import kontract
-from kontract import env
-from kontract.exceptions import SchemaDataError, SchemaRefusedError
+from kontract import env, tables
+from kontract.exceptions import SchemaDataError, SchemaError, SchemaRefusedError
 from kontract.mvcc.connections import fetch_all
 from kontract.schema.verifying import verify
-from kontract.tables.catalog import locate
+from kontract.tables.catalog import list_namespaces, locate
 from tests.integration.schema.migrating import migrate, plan, record, take_back
-from tests.integration.schema.releases import forget, release
+from tests.integration.schema.releases import Files, forget, release, up
 from tests.processes import Worker
 
 pytestmark = pytest.mark.usefixtures("namespace", "forgetting")
@@ -51,6 +52,45 @@ def test_a_new_field_has_its_default_in_old_documents_and_none_is_rewritten() ->
     assert env.storage.things.get(str(thing.pk)) == {"title": "Emma", "pages": 7}
     assert [version.txid for version in env.storage.things.history(str(thing.pk))] == [before[0].txid]
     assert plan(new).is_done
+
+
+def test_where_one_namespace_does_not_fit_none_is_changed() -> None:
+    old, other = release("things", title=text()), f"test-{uuid.uuid4().hex}"
+    migrate(old)
+    old.objects.create(title="Emma")
+    tables.create_namespace(other)
+    ns = list_namespaces(locate()[0])[other]
+    with kontract.namespace(other):
+        migrate(old)
+        emmas = [old.objects.create(title="Emma") for _ in range(2)]
+    new = release("things", title=text(unique=True))
+    with pytest.raises(SchemaDataError, match=f"nothing was changed in any namespace(.|\n)*Namespace {other}: things"):
+        migrate(new, others={other: ns})
+    assert record("things").schema == 1
+    with kontract.namespace(other):
+        emmas[0].delete()
+    migrate(new, others={other: ns})
+    assert record("things").schema == 2
+    with kontract.namespace(other), pytest.raises(IntegrityError):
+        new.objects.create(title="Emma")
+
+
+def test_an_index_changes_while_only_a_file_knows_the_documents(files: Files) -> None:
+    old = release("things", title=text(db_index=True), pages=text())
+    migrate(old)
+    old.objects.create(title="Emma", pages="12")
+    renamed = 'RenameTable(table="things", new="volumes")'
+    files.add(f'{renamed}, ChangeType(table="volumes", name="pages", using=int, back=str)')
+    new = release("volumes", title=text(db_index=True), pages=models.IntegerField())
+    up()
+    assert plan(new).is_done  # the index has gone along
+    migrate(release("volumes", title=text(), pages=models.IntegerField()))
+    migrate(release("volumes", title=text(), pages=models.IntegerField(unique=True)))  # all documents are rewritten
+    older = release("volumes", title=text(db_index=True), pages=text())
+    older.objects.create(title="Sense", pages="13")
+    release("volumes", title=text(unique=True), pages=models.IntegerField(unique=True))
+    with pytest.raises(SchemaError, match="run kontract_migrate finish, then kontract_migrate again"):
+        migrate(release("volumes", title=text(unique=True), pages=models.IntegerField(unique=True)))
 
 
 def test_a_unique_constraint_holds_for_old_documents() -> None:

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, models
 
 import kontract
-from kontract import env
+from kontract import env, tables
 from kontract.mvcc.casts import Casts, Change
 from kontract.mvcc.members import join_members
 from kontract.mvcc.versions import casting
@@ -25,6 +25,9 @@ def double(value): return value * 2
 def halve(value): return value // 2
 def split(value): return [value[:2], value[2:]]
 def join(first, rest): return first + rest
+def touch(data): return {**data, "touched": True}
+def leave(data): return {key: value for key, value in data.items() if key != "touched"}
+def nothing(): pass
 """
 FIELDS: dict[str, Callable[[], Any]] = {
     "int": lambda: models.IntegerField(null=True),
@@ -37,6 +40,7 @@ class Story:
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
+        self.table = "things"
         self.types = {"a": "int", "b": "text", "c": "int"}
         self.fresh = (f"f{n}" for n in range(100))
         self.snapshots: dict[int, dict[str, Values]] = {}
@@ -44,7 +48,7 @@ class Story:
 
     def release(self) -> Any:
         fields = {name: FIELDS[kind]() for name, kind in self.types.items()}
-        return release("things", id=models.IntegerField(primary_key=True), **fields)
+        return release(self.table, id=models.IntegerField(primary_key=True), **fields)
 
     def value(self, kind: str) -> Any:
         if self.random.random() < 0.15:
@@ -79,30 +83,39 @@ class Story:
         name = self.random.choice(list(self.types))
         rest = {n: k for n, k in self.types.items() if n != name}
         new = next(self.fresh)
+        touch = f'RunPython(table="{self.table}", forwards=touch, backwards=leave)'
         steps: list[Step] = [
+            (touch, self.types, dict),
             (
-                f'RenameField(table="things", old="{name}", new="{new}")',
+                f'RenameField(table="{self.table}", old="{name}", new="{new}")',
                 rest | {new: self.types[name]},
                 lambda row: {new if n == name else n: v for n, v in row.items()},
-            )
+            ),
         ]
         if len(rest) > 1:
-            remove = f'RemoveField(table="things", name="{name}")'
+            remove = f'RemoveField(table="{self.table}", name="{name}")'
             steps.append((remove, rest, lambda row: {n: v for n, v in row.items() if n != name}))
         if ints:
             at = self.random.choice(ints)
-            doubled = f'ChangeType(table="things", name="{at}", using=double, back=halve)'
+            doubled = f'ChangeType(table="{self.table}", name="{at}", using=double, back=halve)'
             steps.append((doubled, self.types, lambda row: {**row, at: None if row[at] is None else row[at] * 2}))
-            as_text = f'ChangeType(table="things", name="{at}", using="text", back="integer")'
+            as_text = f'ChangeType(table="{self.table}", name="{at}", using="text", back="integer")'
             steps.append(
                 (as_text, self.types | {at: "text"}, lambda row: {**row, at: None if row[at] is None else str(row[at])})
             )
         if texts:
             whole, other = self.random.choice(texts), next(self.fresh)
-            operation = f'SplitField(table="things", name="{whole}", into=("{new}", "{other}"), split=split, join=join)'
+            operation = (
+                f'SplitField(table="{self.table}", name="{whole}", into=("{new}", "{other}"), split=split, join=join)'
+            )
             left = {n: k for n, k in self.types.items() if n != whole}
             steps.append((operation, left | {new: "text", other: "text"}, lambda row: _split(row, whole, new, other)))
         return self.random.choice(steps)
+
+    def rename(self) -> str:
+        """Let the table be called otherwise; return the file's operations, of which one is code without documents."""
+        old, self.table = self.table, f"things{next(self.fresh)}"
+        return f'RenameTable(table="{old}", new="{self.table}"), RunPython(forwards=nothing, backwards=nothing)'
 
     def check(self) -> None:
         """Fail unless each snapshot is what it should be, through models and documents."""
@@ -110,9 +123,17 @@ class Story:
         for txid, wanted in self.snapshots.items():
             with kontract.as_of(txid):
                 assert self.now() == wanted
-                documents = {id_: {n: data.get(n) for n in self.types} for id_, data in env.storage.things.items()}
+                documents = {id_: {n: data.get(n) for n in self.types} for id_, data in env.storage[self.table].items()}
                 assert documents == wanted
                 self.check_lookups(wanted)
+
+    def undo(self) -> None:
+        """Undo the last writes and then that, so that all is as it was."""
+        before, txid = self.now(), list(self.snapshots)[-1]
+        undone = kontract.undo(txid)
+        assert self.now() == list(self.snapshots.values())[-2]
+        kontract.undo(undone)
+        assert self.now() == before
 
     def check_lookups(self, wanted: dict[str, Values]) -> None:
         """Fail unless objects are found by their values, as this moment has them."""
@@ -121,7 +142,7 @@ class Story:
             if value is not None:
                 found = {id_ for id_, row in wanted.items() if row[name] == value}
                 assert {str(key) for (key,) in self.model.objects.filter(**{name: value}).values_list("pk")} == found
-                assert {document.id for document in env.storage.things.query(**{name: value})} == found
+                assert {document.id for document in env.storage[self.table].query(**{name: value})} == found
 
 
 def _split(row: Values, whole: str, first: str, rest: str) -> Values:
@@ -144,13 +165,17 @@ def test_every_past_state_stays_what_it_was(story: Story, files: Files, run: int
         if number == 2:
             add_by_itself(story, number)
             continue
-        operation, story.types, change = story.choose()
+        if number == 3:
+            operation, change = story.rename(), dict
+        else:
+            operation, story.types, change = story.choose()
         files.add(operation, CODE)
         story.model = story.release()
         up()
         story.map(change)
         story.check()
         story.write()
+        story.undo()
         story.check()
     finish()
     story.check()
@@ -162,7 +187,7 @@ def add_by_itself(story: Story, default: int) -> None:
     finish()  # until then kontract_migrate does not look at documents that only a file's code can read
     story.types = {**story.types, name: "int"}
     fields = {name: FIELDS[kind]() for name, kind in story.types.items()} | {name: models.IntegerField(default=default)}
-    story.model = release("things", id=models.IntegerField(primary_key=True), **fields)
+    story.model = release(story.table, id=models.IntegerField(primary_key=True), **fields)
     migrate(story.model)
     story.map(lambda row: {**row, name: default})
     story.check()
@@ -173,16 +198,23 @@ def add_by_itself(story: Story, default: int) -> None:
 def test_down_after_up_is_where_it_began(story: Story, files: Files, run: int) -> None:
     story.write()
     types, snapshots = story.types, dict(story.snapshots)
-    before = dict(env.storage.things.items())
-    for _ in range(4):
-        operation, story.types, _ = story.choose()
+    tables.create("drawer")
+    env.storage.drawer.set_many({"first": {"n": 1}, "second": {"n": 2}})
+    before = dict(env.storage[story.table].items())
+    for kind in ("any", "rename", "any", "remove", "any"):
+        if kind == "any":
+            operation, story.types, _ = story.choose()
+        else:
+            operation = story.rename() if kind == "rename" else 'RemoveTable(table="drawer")'
         files.add(operation, CODE)
         story.model = story.release()
         up()
-    down(4)
-    story.types, story.snapshots = types, snapshots
+    assert "drawer" not in tables.names()
+    down(5)
+    assert dict(env.storage.drawer.items()) == {"first": {"n": 1}, "second": {"n": 2}}
+    story.table, story.types, story.snapshots = "things", types, snapshots
     story.model = story.release()
-    assert dict(env.storage.things.items()) == before
+    assert dict(env.storage[story.table].items()) == before
     story.check()
 
 
