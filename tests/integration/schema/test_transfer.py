@@ -11,6 +11,7 @@ from django.apps import apps
 from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
 from django.db import connection, models
+from psycopg.sql import SQL, Identifier
 
 from kontract import env
 from kontract.context import get_namespace
@@ -151,3 +152,21 @@ def test_an_unversioned_table_has_only_its_present(tmp_path: Path) -> None:
     assert json.loads(run("kontract_export", "counters"))["data"] == {"n": 1}
     with pytest.raises(CommandError, match="unversioned"):
         run("kontract_export", "counters", history=True, to=tmp_path / "counters.jsonl")
+
+
+@pytest.mark.more_privilege
+@pytest.mark.own_tables
+@pytest.mark.parametrize("name", ['the "old" one', "100%", "%s", 'x" FROM auth_user; --'])
+def test_names_of_ordinary_tables_may_have_any_characters(name: str, thing: Any) -> None:
+    where = f"{get_namespace()[-9:]} {name}"
+    names = {"table": Identifier(where), "column": Identifier(name)}
+    with connection.cursor() as cursor:
+        cursor.execute(SQL("CREATE TABLE {table} (id int PRIMARY KEY, {column} text)").format(**names))
+        cursor.execute(SQL("INSERT INTO {table} VALUES (1, 'x')").format(**names))
+    try:
+        source = Source.find(connection, where)
+        copy_rows(source, thing, find_fields(source, thing, {name: "name"}, []), restart=False, out=None)
+        assert thing.objects.get().name == "x"
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(SQL("DROP TABLE {table}").format(**names))
