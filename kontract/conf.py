@@ -133,6 +133,7 @@ class EventsOptions:
     streams_per_owner: int = 20  # open at once in each process
     streams_per_network: int = 400  # from one address, or one IPv6 network /64
     keep_alive_seconds: float = 20.0  # of silence, after which a stream says that it is alive
+    send_seconds: float = 60.0  # after which a client that takes nothing of what it is sent is cut off
     threads: int = 4  # of a process that run live queries
 
 

@@ -12,7 +12,8 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from math import inf
+from typing import Any, Final
 
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest
@@ -84,7 +85,10 @@ class Stream:
         self._is_woken = False  # and it may have again
         self._is_silent = False  # for long
         self._waiter: asyncio.Future[bytes | None] | None = None
+        self._sent = inf  # the time at which a part was given away that is being sent
+        self._sender: asyncio.Task[Any] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = inf
         self._due = 0.0  # the time of the event loop at which it is silent for long
         self._failure: Exception | None = None
         self._must_read = is_resumed  # from the database, which tells whether the position can be gone on from
@@ -153,7 +157,13 @@ class Stream:
         return self
 
     async def __anext__(self) -> bytes:
-        """Return the next part of the text."""
+        """Return the next part of the text; whoever calls has sent the last one."""
+        self._sent = inf
+        text = await self._find_next()
+        self._sent = self._loop.time()
+        return text
+
+    async def _find_next(self) -> bytes:
         while True:
             if self._is_at_rest:
                 if text := await self._rest():
@@ -190,24 +200,54 @@ class Stream:
         if self.credential.expires is not None:
             seconds = max(0.0, min(seconds, self.credential.expires - time.time()))
         self._due = self._loop.time() + seconds
-        if self._timer is None:
-            self._timer = self._loop.call_at(self._due, self._ring)
+        if self._due < self._rings_at:
+            self._ring_at(self._due)
+
+    def _ring_at(self, due: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._rings_at = due
+        self._timer = self._loop.call_at(due, self._ring)
 
     def _ring(self) -> None:
-        self._timer = None
-        if self._waiter is None or self._waiter.done():
-            return
-        if self._loop.time() < self._due:
-            self._timer = self._loop.call_at(self._due, self._ring)
-            return
-        self._is_silent = True
-        self._wake()
+        now, due = self._loop.time(), self._find_due()
+        self._rings_at = inf
+        if now < due:
+            self._ring_at(due)
+        elif self._is_resting():
+            self._is_silent = True
+            self._wake()
+        else:
+            self._cut_off()
+
+    def _find_due(self) -> float:
+        """Return when something is to be done if nothing happens until then."""
+        if self._is_resting():
+            return self._due
+        options, now = get_settings().EVENTS, self._loop.time()
+        if self._sent == inf:  # it finds out what to send
+            return now + options.send_seconds
+        expires = inf if self.credential.expires is None else now + self.credential.expires - time.time()
+        return min(self._sent + options.send_seconds, expires)
+
+    def _is_resting(self) -> bool:
+        return self._waiter is not None and not self._waiter.done()
+
+    def _cut_off(self) -> None:
+        """End what sends: the client does not read, so it cannot be told why."""
+        logger.info(
+            "A stream is cut off (too_slow): its client has not read since %.0f s.", self._loop.time() - self._sent
+        )
+        if self._sender is not None:
+            self._sender.cancel()
 
     # --- What it says ------------------------------------------------------------------------------------------------
 
     async def _say_all(self) -> AsyncGenerator[bytes]:
         """Yield the parts of the text, and nothing (``b""``) where there is nothing to say for now."""
         try:
+            self._sender = asyncio.current_task()
+            self._ring_at(self._find_due())
             await release_thread()
             yield PADDING + encode("stream-open", json.dumps({"txid": self._cursor.txid}), self._cursor)
             get_watch().add(self)
