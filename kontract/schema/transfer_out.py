@@ -86,6 +86,7 @@ def write_lines(export: Export, target: Any, *, after: str, out: Any) -> int:
     for batch in export.batches(after):
         for line in batch:
             target.write(json.dumps(line, ensure_ascii=False) + "\n")
+        target.flush()  # a run that is killed loses one batch at most
         done += len(batch)
         progress.tell(done)
     progress.finish(done)

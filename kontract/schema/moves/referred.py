@@ -27,8 +27,8 @@ def refuse_referred(operation: Move) -> None:
             raise SchemaError(
                 f"{source}.{column} refers to {target}.{to} by its value (to_field), so that this cannot be done at "
                 f"once: {operation.describe()}. Give the foreign key db_constraint=False and run kontract_migrate; "
-                "then apply this file and run kontract_migrate finish; then take db_constraint=False away again and run "
-                "kontract_migrate, which asks all documents."
+                "then apply this file and run kontract_migrate finish; then take db_constraint=False away again, and "
+                "run kontract_migrate, which asks all documents."
             )
 
 
