@@ -14,7 +14,8 @@ export function $readAuth(client) {
     return (client.auth ?? {});
 }
 function $canHaveCookie(client) {
-    return globalThis.location !== undefined && client.raystream === false; // the channel has no cookies
+    // The channel has no cookies; a worker has, but no token against CSRF, which a page reads from one.
+    return globalThis.document !== undefined && client.raystream === false;
 }
 function $makeMemory() {
     let kept;

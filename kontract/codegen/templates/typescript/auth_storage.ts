@@ -51,7 +51,8 @@ export function $readAuth(client: $Client): AuthOptions {
 }
 
 function $canHaveCookie(client: $Client): boolean {
-  return (globalThis as $Page).location !== undefined && client.raystream === false; // the channel has no cookies
+  // The channel has no cookies; a worker has, but no token against CSRF, which a page reads from one.
+  return (globalThis as $Page).document !== undefined && client.raystream === false;
 }
 
 function $makeMemory(): TokenStorage {
