@@ -5,7 +5,7 @@ an index on that expression serves it.
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, cast
@@ -232,13 +232,19 @@ class VersionedJoin(Join):
         if model is None:
             return sql, params
         quote = quote_of(compiler)
-        shown = "" if self.table_alias == self.table_name else f" {self.table_alias}"
-        head = f"{self.join_type} {quote(self.table_name)}{shown} ON "
-        if not sql.startswith(head):
-            raise ConfigurationError(f"Django has compiled a join in an unknown form: {sql}")
+        condition = self._condition_of(sql, quote)
         with reads.narrowed(functools.partial(conditions_on, compiler.query, self.table_alias)):
             subselect = entry(connection, model)
-        return f"{self.join_type} {subselect} {quote(self.table_alias)} ON {sql.removeprefix(head)}", params
+        return f"{self.join_type} {subselect} {quote(self.table_alias)} ON {condition}", params
+
+    def _condition_of(self, sql: str, quote: Callable[[str], str]) -> str:
+        """Return what stands behind ON in Django's clause, where aliases are quoted from Django 6.1 on."""
+        alias = self.table_alias
+        aliases = [""] if alias == self.table_name else [f" {alias}", f" {quote(alias)}"]
+        for head in (f"{self.join_type} {quote(self.table_name)}{shown} ON " for shown in aliases):
+            if sql.startswith(head):
+                return sql.removeprefix(head)
+        raise ConfigurationError(f"Django has compiled a join in an unknown form: {sql}")
 
 
 def _as_texts(lhs: Any, rhs: Any) -> tuple[Any, Any]:
