@@ -1,7 +1,7 @@
 """``python -m benchmarks.events``: how fast a feed is caught up with, and what writers pay for being followed.
 
 The writers' cost is a ratio, measured in turns: the same process writes a while with notifications and a listener in
-another process, then a while with neither.
+another process, then a while with neither.  Streams are measured by ``python -m benchmarks.streams``.
 """
 
 import os

@@ -14,13 +14,14 @@ from kontract.tables.keys import declared_names, declared_options
 
 
 def check_events() -> Iterator[CheckMessage]:
-    """Yield what is wrong with consumers, and with where the listener is to connect."""
+    """Yield what is wrong with consumers, with what can be subscribed to, and with where the listener is to connect."""
     try:
         discover()
     except ConfigurationError as error:
         yield Error(str(error), hint="See consumers in kontract's documentation.", id="kontract.E060")
     for consumer in registry:
         yield from _check_consumer(consumer)
+    yield from _check_tables()
     yield from _check_direct()
 
 
@@ -45,6 +46,24 @@ def _check_consumer(consumer: Consumer) -> Iterator[CheckMessage]:
                 f"The consumer {consumer.name!r} is for the table {name!r}, which nothing declares.",
                 hint='Correct the name, or declare it in KONTRACT["TABLES"].',
                 id="kontract.W060",
+            )
+
+
+def _check_tables() -> Iterator[CheckMessage]:
+    settings = get_settings()
+    for name in sorted(settings.EVENTS.tables):
+        options = settings.TABLES.get(name) or declared_options(name)
+        if options is not None and not options.versioned:
+            yield Error(
+                f'KONTRACT["EVENTS"]["tables"] has the table {name!r}, which is unversioned: it has no log.',
+                hint='Remove "versioned": False of the table, or the table of what can be subscribed to.',
+                id="kontract.E064",
+            )
+        elif options is None and name not in declared_names():
+            yield Warning(
+                f'KONTRACT["EVENTS"]["tables"] has the table {name!r}, which nothing declares.',
+                hint='Correct the name, or declare it in KONTRACT["TABLES"].',
+                id="kontract.W061",
             )
 
 

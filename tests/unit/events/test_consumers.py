@@ -89,6 +89,12 @@ def test_tables_without_a_log_or_a_declaration_are_found() -> None:
     assert [message.id for message in check_changes()] == ["kontract.E062", "kontract.W060"]
 
 
+def test_tables_that_cannot_be_subscribed_to_are_found(settings: Any) -> None:
+    tables = {"users": None, "counters": None, "nobody": ["staff"]}
+    settings.KONTRACT = {**settings.KONTRACT, "EVENTS": {"tables": tables}}
+    assert [message.id for message in check_changes()] == ["kontract.E064", "kontract.W061"]
+
+
 @pytest.mark.parametrize("direct", [{"nobody": "default"}, {"default": "no alias, no URL"}])
 def test_a_direct_connection_to_nowhere_is_found(direct: dict[str, str], settings: Any) -> None:
     settings.KONTRACT = {**settings.KONTRACT, "EVENTS": {"direct": direct}}
