@@ -67,7 +67,7 @@ def build_keys(data: str, key: str) -> str:
 WITH looked AS MATERIALIZED (SELECT d.id, {key.replace("{row}", "d")} AS key FROM {batch}), inserted AS (
   INSERT INTO storage (ns, ptr, id, _txid, data)
   SELECT %(ns)s, {KEYS}, %(prefix)s || {HASHED.format(key="key")}, 0, jsonb_build_object('id', id)
-  FROM looked WHERE key IS NOT NULL
+  FROM looked WHERE key IS NOT NULL ORDER BY 3  -- so that neighbours in the index are inserted one after the other
 )
 SELECT count(*), max(id) FROM looked"""
 

@@ -8,7 +8,7 @@ from django.db.migrations.state import AppConfigStub
 
 from kontract.exceptions import ConstraintError, SchemaError
 from tests.integration.schema.migrating import migrate
-from tests.integration.schema.releases import Files, finish, release, up
+from tests.integration.schema.releases import Files, down, finish, release, up
 
 pytestmark = pytest.mark.usefixtures("consistent")
 
@@ -65,3 +65,28 @@ def test_the_way_that_the_error_names(files: Files) -> None:
     with pytest.raises(ConstraintError):
         thing.objects.filter(pk=emma.pk).update(headline="Persuasion")
     assert note.objects.filter(link__headline="Emma").count() == 2
+
+
+SPLIT = """
+def split(name): return name.split(" ")
+def join(first, last): return f"{first} {last}"
+"""
+
+
+def test_a_unique_field_that_is_split_is_unique_again_after_the_way_back(files: Files) -> None:
+    old = release("things", name=models.CharField(max_length=50, unique=True))
+    migrate(old)
+    jane = old.objects.create(name="Jane Austen")
+    files.add('SplitField(table="things", name="name", into=("first", "last"), split=split, join=join)', SPLIT)
+    new = release("things", first=models.CharField(max_length=50), last=models.CharField(max_length=50))
+    up()
+    new.objects.filter(pk=jane.pk).update(first="J.")
+    new.objects.create(first="Jane", last="Austen")
+    down()
+    old = release("things", name=models.CharField(max_length=50, unique=True))
+    migrate(old, revert=True)
+    for taken in ("J. Austen", "Jane Austen"):
+        with pytest.raises(ConstraintError):
+            old.objects.create(name=taken)
+    old.objects.filter(name="J. Austen").delete()
+    old.objects.create(name="J. Austen")
