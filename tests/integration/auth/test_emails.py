@@ -17,7 +17,7 @@ NEW = "difference engine"
 def _links(settings: Any) -> None:
     links = {"reset": "https://app.example/reset?t={token}", "verify": "https://app.example/verify?t={token}"}
     settings.KONTRACT = {**settings.KONTRACT, "AUTH": {**settings.KONTRACT["AUTH"], "email_links": links}}
-    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    settings.MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}  # from Django 6.1 on
     mail.outbox = []
 
 
