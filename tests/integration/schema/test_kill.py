@@ -15,7 +15,7 @@ from kontract.tables.catalog import locate
 from tests.integration.schema.releases import Files
 from tests.processes import Report, Worker
 
-DOCUMENTS = 60
+DOCUMENTS = 40
 
 OPERATIONS = """
     RenameField(table="users", old="name", new="title"),

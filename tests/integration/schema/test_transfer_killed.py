@@ -34,7 +34,7 @@ def groups() -> Iterator[list[dict[str, Any]]]:
 
 
 def rows() -> list[dict[str, Any]]:
-    return list(Group.objects.order_by("pk").values("id", "name"))
+    return [{"id": group.pk, "name": group.name} for group in Group.objects.order_by("pk")]
 
 
 def declare() -> Any:

@@ -131,6 +131,7 @@ class Story:
         """Undo the last writes and then that, so that all is as it was."""
         before, txid = self.now(), list(self.snapshots)[-1]
         undone = kontract.undo(txid)
+        assert undone is not None
         assert self.now() == list(self.snapshots.values())[-2]
         kontract.undo(undone)
         assert self.now() == before
@@ -158,7 +159,7 @@ def story() -> Story:
     return Story(seed)
 
 
-@pytest.mark.parametrize("run", range(3))
+@pytest.mark.parametrize("run", range(2))
 def test_every_past_state_stays_what_it_was(story: Story, files: Files, run: int) -> None:
     story.write()
     for number in range(5):
@@ -166,7 +167,7 @@ def test_every_past_state_stays_what_it_was(story: Story, files: Files, run: int
             add_by_itself(story, number)
             continue
         if number == 3:
-            operation, change = story.rename(), dict
+            operation, change = story.rename(), lambda row: row
         else:
             operation, story.types, change = story.choose()
         files.add(operation, CODE)
@@ -194,7 +195,7 @@ def add_by_itself(story: Story, default: int) -> None:
     story.types = {**story.types, name: "int"}
 
 
-@pytest.mark.parametrize("run", range(3))
+@pytest.mark.parametrize("run", range(2))
 def test_down_after_up_is_where_it_began(story: Story, files: Files, run: int) -> None:
     story.write()
     types, snapshots = story.types, dict(story.snapshots)
