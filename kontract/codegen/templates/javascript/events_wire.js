@@ -31,11 +31,12 @@ export async function* $readEvents(body, live) {
     }
 }
 function $readEvent(lines) {
-    const fields = { event: [], id: [], data: [] };
+    const fields = new Map([["event", []], ["id", []], ["data", []]]);
     for (const line of lines) {
         const [name = "", ...others] = line.split(":");
-        fields[name]?.push(others.join(":").replace(/^ /, ""));
+        fields.get(name)?.push(others.join(":").replace(/^ /, ""));
     }
-    const event = fields["event"]?.at(-1);
-    return event === undefined ? undefined : { event, id: fields["id"]?.at(-1), data: fields["data"]?.join("\n") ?? "" };
+    const event = fields.get("event")?.at(-1);
+    const data = fields.get("data")?.join("\n") ?? "";
+    return event === undefined ? undefined : { event, id: fields.get("id")?.at(-1), data };
 }

@@ -41,11 +41,12 @@ export async function* $readEvents(
 }
 
 function $readEvent(lines: readonly string[]): $Event | undefined {
-  const fields: Record<string, string[]> = { event: [], id: [], data: [] };
+  const fields = new Map<string, string[]>([["event", []], ["id", []], ["data", []]]);
   for (const line of lines) {
     const [name = "", ...others] = line.split(":");
-    fields[name]?.push(others.join(":").replace(/^ /, ""));
+    fields.get(name)?.push(others.join(":").replace(/^ /, ""));
   }
-  const event = fields["event"]?.at(-1);
-  return event === undefined ? undefined : { event, id: fields["id"]?.at(-1), data: fields["data"]?.join("\n") ?? "" };
+  const event = fields.get("event")?.at(-1);
+  const data = fields.get("data")?.join("\n") ?? "";
+  return event === undefined ? undefined : { event, id: fields.get("id")?.at(-1), data };
 }
