@@ -57,7 +57,7 @@ def test_a_file_that_is_not_up_to_date_fails_the_check(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "Say what to write, and where to: --typescript PATH --javascript PATH --python PATH --openapi PATH --routes PATH"),
+        ([], "Say what to write, and where to: --typescript PATH --javascript PATH --python PATH"),
         (["--python", "x.py", "--check", "--watch"], "Give either --check or --watch"),
         (["--python", "/dev/null/x.py"], "Not a directory"),
     ],
