@@ -11,6 +11,7 @@ from kontract.exceptions import ConstraintError, SchemaDataError, SchemaError, S
 from kontract.schema import moving
 from kontract.tables.catalog import locate
 from tests.integration.schema.releases import Files, down, finish, release, up
+from tests.integration.test_dry_run import changes
 
 pytestmark = pytest.mark.usefixtures("consistent")
 
@@ -298,3 +299,14 @@ def test_a_converted_unique_value_gives_its_old_text_free(files: Files) -> None:
     old.objects.create(number=" 12 ")
     with pytest.raises(ConstraintError):
         old.objects.create(number="12")
+
+
+def test_a_dry_run_shows_documents_in_the_shape_of_the_code(files: Files, monkeypatch: Any) -> None:
+    thing = release("things", title=text()).objects.create(title="Emma")
+    files.add('RenameField(table="things", old="title", new="headline")')
+    release("things", headline=text())
+    with monkeypatch.context() as patch:
+        patch.setattr(moving, "finish_moving", lambda ledger: None)
+        up()
+    (change,) = changes(lambda: env.storage.things.update(str(thing.pk), {"headline": "Persuasion"}))
+    assert (change["before"], change["after"]) == ({"headline": "Emma"}, {"headline": "Persuasion"})
