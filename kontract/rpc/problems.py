@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from http.client import responses
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation, ValidationError
@@ -19,7 +20,7 @@ _RENAMED = {413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satis
 
 def name_status(status: int) -> str:
     """Return the name of an HTTP status, which is the same on every Python: documents are compared with it."""
-    return _RENAMED.get(status) or HTTPStatus(status).phrase
+    return _RENAMED.get(status) or responses.get(status, "Error")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """What ``@backend`` accepts and refuses, and the registry."""
 
 import inspect
+import json
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from kontract import backend, checks
-from kontract.exceptions import ConfigurationError, ProcedureNotFound
+from kontract.exceptions import CallError, ConfigurationError, ProcedureNotFound
+from kontract.rpc.problems import describe
 from kontract.rpc.procedure import Procedure
 from kontract.rpc.registry import Registry, registry
 from tests.app.backend import describe_values, echo, echo_async
@@ -113,3 +115,16 @@ def test_the_check_finds_annotations_that_cannot_be_used(monkeypatch: pytest.Mon
     expected = ["'Nowhere' is not defined. Import its names at the top", "'Elsewhere' is not", "list[", "Registry"]
     for message, words in zip(found, expected, strict=True):
         assert words in message.msg
+
+
+def test_an_error_may_have_a_status_that_no_standard_names() -> None:
+    class Impatient(CallError):
+        """You have left."""
+
+        code = "impatient"
+        http_status = 499
+
+    problem = json.loads(describe(Impatient()).encode())
+    assert problem == {
+        "type": "about:blank", "title": "Error", "status": 499, "code": "impatient", "detail": "You have left.",
+    }  # fmt: skip
