@@ -207,13 +207,14 @@ def test_through_the_sealed_channel(page: Page, browser: Browser, host: str) -> 
     with browser.open_beside(page) as tab:  # somebody else: each tab has a session of its own
         visit(tab, host)
         seal(tab)
-        plan(page, "Sealed trip")
-        add_stop(page, "Bern", "CH")
-        tab.wait_for_text("Bern", "#trips")
-        assert tab.evaluate("document.querySelectorAll('.trip.mine').length") == 0
         sign(tab, "register", "emmy@example.com")
         plan(tab, "Sealed and signed")
         page.wait_for_text("Sealed and signed", "#trips")
+        page.send("Page.bringToFront")
+        plan(page, "Sealed trip")
+        add_stop(page, "Bern", "CH")
+        tab.wait_for_text("Bern", "#trips")
+        assert tab.evaluate("document.querySelectorAll('.trip.mine').length") == 1
         tab.expect_clean(host)
     page.click("[data-act=look]")
     page.wait_for_text("The board as it was", ".past-note")
@@ -316,7 +317,7 @@ def test_its_calls_are_documented_and_tried(browser: Browser, host: str, name: s
         page.wait_for_text("rename_country", "main")
         picture(page, name, scheme)
         try_without_effect(page, host)
-        picture(page, f"{name}_call", scheme, at="#try")
+        picture(page, f"{name}_call", scheme, at="#try-title")
         page.expect_clean(host)
 
 
