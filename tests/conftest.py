@@ -18,6 +18,7 @@ from pytest_django import DjangoDbBlocker
 
 import kontract
 from kontract import tables
+from kontract.tables import keys
 
 ROLE = "kontract_app"
 
@@ -95,5 +96,11 @@ def namespace(database: None) -> Iterator[str]:
     """Run the test in a namespace of its own."""
     name = f"test-{uuid.uuid4().hex}"
     tables.create_namespace(name)
+    before = dict(keys._declared)
     with kontract.namespace(name):
         yield name
+    for table in keys._declared.keys() - before.keys():  # of models that only this test has
+        del keys._declared[table]
+    connections["default"].close()  # whatever the test has done to it
+    with connections["default"].cursor() as cursor:  # what looks at all namespaces shall not find those of other tests
+        cursor.execute("DELETE FROM storage WHERE ns = 0 AND ptr = 0 AND id = %s", [f"namespace/{name}"])

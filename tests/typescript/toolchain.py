@@ -37,7 +37,8 @@ def install_packages(directory: Path = HERE) -> None:
     """Install a directory's locked packages where they are missing, or others than these."""
     lock, installed = directory / "package-lock.json", directory / "node_modules" / ".package-lock.json"
     if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-        run(find_program("npm"), "ci", "--no-audit", "--no-fund", "--prefer-offline", cwd=directory)
+        # Not "ci": npm 11 takes locks with packages of other systems for incomplete.
+        run(find_program("npm"), "install", "--no-save", "--no-audit", "--no-fund", "--prefer-offline", cwd=directory)
         installed.touch()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.apps import apps
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, User
 from django.core.management import CommandError, call_command
 from django.db import connection, models
 from psycopg.sql import SQL, Identifier
@@ -28,6 +28,8 @@ Author: Any = apps.get_model("library", "Author")
 @pytest.fixture
 def groups() -> Iterator[list[Group]]:
     mark = get_namespace()
+    for model in (User.groups.through, Group.permissions.through, Group):  # those of other tests
+        model.objects.all()._raw_delete("default")
     yield Group.objects.bulk_create(Group(name=f"{mark} {n:02}") for n in range(COUNT))
     Group.objects.all()._raw_delete("default")
 

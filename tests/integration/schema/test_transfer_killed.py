@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, User
 from django.db import connection, models
 
 from kontract import env
@@ -27,6 +27,8 @@ pytestmark = [pytest.mark.usefixtures("consistent"), pytest.mark.more_privilege]
 
 @pytest.fixture
 def groups() -> Iterator[list[dict[str, Any]]]:
+    for model in (User.groups.through, Group.permissions.through, Group):  # those of other tests
+        model.objects.all()._raw_delete("default")
     Group.objects.bulk_create(Group(name=f"{get_namespace()} {n:03}") for n in range(COUNT))
     yield rows()
     forget()
