@@ -42,6 +42,8 @@ def _has_nobody(request: HttpRequest) -> bool:
     session = getattr(request, "session", None)
     if session is None or session.session_key is not None or session.modified:
         return False
+    if "_cached_user" in request.__dict__:  # where Django keeps whom it has found, and tests whom it shall find
+        return False
     return type(getattr(request, "user", None)) is SimpleLazyObject and takes_users_from_sessions()
 
 
