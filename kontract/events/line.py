@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 import psycopg
 from django.db import connections
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import ExecStatus
 
 from kontract.conf import get_settings
 from kontract.mvcc.versions import feed
@@ -56,8 +57,10 @@ class Line:
             return
 
     def notify(self) -> None:
-        """Tell other processes that something was committed."""
-        self._connection.execute(feed.NOTIFY)
+        """Tell other processes that something was committed; in C, for the thread shares its processor with writers."""
+        result = self._connection.pgconn.exec_(feed.NOTIFY.encode())
+        if result.status != ExecStatus.COMMAND_OK:
+            raise psycopg.OperationalError(result.error_message.decode(errors="replace"))
 
     def latest_of(self, namespaces: list[int]) -> dict[int, int]:
         """Return the txid of the last transaction of each namespace; nothing where the tables are not there yet."""
