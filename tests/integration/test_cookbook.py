@@ -76,6 +76,7 @@ def sign_in(client: Client, *, is_staff: bool) -> None:
     client.force_login(user)
 
 
+@pytest.mark.more_privilege
 @pytest.mark.parametrize("address", [INDEX, PAGE, "/kontract/docs/search-index.js", "/kontract/docs/assets/main.js"])
 def test_staff_alone_is_shown_what_is_for_staff(database: None, address: str) -> None:
     with override_settings(KONTRACT={"DOCS": "staff"}, MIDDLEWARE=COOKIES):
@@ -109,6 +110,7 @@ def test_the_default_is_staff_unless_debugging() -> None:
         assert Client().get(INDEX).status_code == 404
 
 
+@pytest.mark.more_privilege
 def test_whom_a_cookie_signs_in_gets_a_csrf_token(public: None, database: None) -> None:
     with override_settings(MIDDLEWARE=COOKIES):
         client = Client()

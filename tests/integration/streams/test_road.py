@@ -112,6 +112,7 @@ def test_compression_does_not_keep_events_back() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.more_privilege
 def test_a_user_of_djangos_is_known_by_the_cookie_until_the_log_out() -> None:
     def log_in(user: User) -> str:
         session = SessionStore()

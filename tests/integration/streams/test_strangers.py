@@ -82,6 +82,7 @@ def test_who_has_no_key_does_not_share_what_another_has_opened(rules: None) -> N
     asyncio.run(run())
 
 
+@pytest.mark.more_privilege
 def test_a_run_knows_the_user_as_they_are_now() -> None:
     def log_in(user: User) -> str:
         session = SessionStore()
