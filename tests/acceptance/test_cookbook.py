@@ -180,7 +180,7 @@ def test_streams_files_and_downloads(page: Page, url: str, tmp_path: Path) -> No
 def test_a_cookie_signs_in_with_its_csrf_token(page: Page, url: str) -> None:
     page.goto(url.replace("kontract/docs/", "sign-in"))
     open_procedure(page, url, "kitchen_guest")
-    page.wait_for_text("hopper", "button.account")
+    page.wait_for_text("curator", "button.account")
     assert '"is_anonymous": false' in send(page, "200")
 
 

@@ -7,7 +7,7 @@ from django.urls import include, path
 
 def sign_in(request: HttpRequest) -> HttpResponse:
     """Sign the browser in."""
-    user, _ = get_user_model().objects.get_or_create(username="hopper")
+    user, _ = get_user_model().objects.get_or_create(username="curator")
     login(request, user)
     return HttpResponse("<!doctype html><title>signed in</title>")
 

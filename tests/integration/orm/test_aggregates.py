@@ -75,9 +75,15 @@ def test_every_aggregate_gives_what_it_gives_on_an_ordinary_table(library: Both,
         def compute(models: Models, aggregate: Any = aggregate) -> Any:
             books = models.Book.objects
             groups = books.order_by().values("publisher__founded").annotate(x=aggregate).order_by("publisher__founded")
-            return books.aggregate(x=aggregate), list(groups), books.none().aggregate(x=aggregate)
+            found = [books.aggregate(x=aggregate), *groups, books.none().aggregate(x=aggregate)]
+            return [row | {"x": without_order(row["x"])} for row in found]
 
         library(compute)
+
+
+def without_order(value: Any) -> Any:
+    """Return a float without its last digits, which depend on the order in which PostgreSQL meets the rows."""
+    return float(f"{value:.12g}") if isinstance(value, float) else value
 
 
 Make = Callable[[Models], Any]
