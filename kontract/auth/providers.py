@@ -51,12 +51,14 @@ class Account:
 class State:
     """What a provider says of an account now.
 
-    ``fingerprint`` changes when all sessions are to end, as after a change of password.
+    ``fingerprint`` changes when all sessions are to end, as after a change of password.  ``fallbacks`` are what it is
+    by older secret keys that are still taken; sessions with one of those go on, and get the ``fingerprint``.
     """
 
     is_active: bool = True
     ugroups: frozenset[str] = frozenset()
     fingerprint: str = ""
+    fallbacks: frozenset[str] = frozenset()
 
 
 class Provider:
@@ -190,7 +192,12 @@ class DjangoUserProvider(Provider):
         except ObjectDoesNotExist:
             return State(is_active=False)
         groups = user.groups.values_list("name", flat=True) if hasattr(user, "groups") else ()
-        return State(is_active=user.is_active, ugroups=frozenset(groups), fingerprint=user.get_session_auth_hash())
+        return State(
+            is_active=user.is_active,
+            ugroups=frozenset(groups),
+            fingerprint=user.get_session_auth_hash(),
+            fallbacks=frozenset(user.get_session_auth_fallback_hash()),
+        )
 
     def account_of(self, user: Any, *, is_new: bool = False) -> Account:
         """Return a user's account.  What it owned before, signed in by a cookie, stays its own: it keeps its id."""

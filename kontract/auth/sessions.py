@@ -133,8 +133,12 @@ def look_up(sid: str) -> Signed:
     if not principal["is_active"]:
         raise InvalidTokenError
     state = find_state(principal["subject"])
-    if not state.is_active or session["fingerprint"] != state.fingerprint:
+    if not state.is_active:
         raise InvalidTokenError
+    if session["fingerprint"] != state.fingerprint:
+        if session["fingerprint"] not in state.fallbacks:
+            raise InvalidTokenError
+        set_fingerprint(sid, state)  # that of a secret key that will be gone some day
     identity = Identity(
         owner=owner,
         sid=sid,
@@ -223,7 +227,7 @@ def end(principal: str, *, only: str | None = None, but: str | None = None) -> l
 
 
 def set_fingerprint(sid: str, state: State) -> None:
-    """Let a session outlive a change of password."""
+    """Let a session outlive a change of password, or of the secret key."""
     _run(sql.SET_SESSION, sid=sid, data=json.dumps({"fingerprint": state.fingerprint}))
 
 

@@ -204,6 +204,22 @@ class TestDjangoUsers:
         assert code_of(grace.post("who_am_i")) == (401, "invalid_token")
         assert Person().post("auth_refresh", refresh_token=grace.refresh_token).status_code == 401
 
+    def test_rotating_the_secret_key_logs_no_user_out(self, django_user: Any, settings: Any) -> None:
+        from kontract.auth.sessions import known
+
+        grace = signed_in()
+        settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "the next one", [settings.SECRET_KEY]
+        known.forget()
+        assert grace.post("who_am_i").status_code == 200
+        grace.refresh()
+        settings.SECRET_KEY_FALLBACKS = []  # later on, with tokens of the new key
+        known.forget()
+        assert grace.refresh().post("who_am_i").status_code == 200
+        django_user.set_password("difference engine")
+        django_user.save()
+        known.forget()
+        assert code_of(grace.post("who_am_i")) == (401, "invalid_token")
+
     def test_a_user_changes_the_password_and_stays(self, django_user: Any) -> None:
         grace, other = signed_in(), signed_in()
         assert code_of(grace.post("auth_password", old_password="wrong", new_password="difference engine"))[0] == 401
