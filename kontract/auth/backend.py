@@ -158,11 +158,20 @@ def auth_link(credentials: Credentials, provider: Text = "password", cookie: boo
             account = chosen.authenticate(credentials, ctx.request)
             if account is None:
                 raise InvalidCredentialsError
+        signed = principals.link(ctx.owner, account, chosen, _device())
     else:
-        account = chosen.register(credentials, ctx.request)
-    signed = principals.link(ctx.owner, account, chosen, _device())
+        signed = _link_new(chosen, credentials)
     signals.linked.send(sender=None, principal=signed.principal, request=ctx.request)
     return _answer(signed, cookie)
+
+
+def _link_new(provider: Provider, credentials: dict[str, str]) -> SignedIn:
+    account = provider.register(credentials, ctx.request)
+    try:
+        return principals.link(ctx.owner, account, provider, _device())
+    except (AccountExistsError, AlreadySignedInError, InvalidTokenError):
+        provider.withdraw(account)
+        raise
 
 
 @backend(egroup=EGROUP)
@@ -267,11 +276,9 @@ def auth_revoke(session: Text) -> bool:
 @_directly
 def auth_request_reset(email: Text) -> None:
     """Send a link with which a new password can be chosen; the answer is the same if nobody has the address."""
-    emails.find_link("reset")
     throttle.count_of("login", ctx.request)
     throttle.count("email", normalise(email))
-    if (principal := emails.find_by_email(email)) is not None:
-        emails.send("reset", principal)
+    emails.request_reset(email)
 
 
 @backend(egroup=EGROUP)

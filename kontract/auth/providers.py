@@ -78,6 +78,9 @@ class Provider:
         """
         raise UnsupportedError(f"Nobody registers by the provider {self.name!r}.")
 
+    def withdraw(self, account: Account) -> None:
+        """Take back what ``register`` has made, because no principal got it: another call was faster."""
+
     def set_password(self, subject: str, old: str, new: str) -> None:
         """Change the password of an account.  Raises ``InvalidCredentialsError`` and ``ValidationError``."""
         raise UnsupportedError(f"The provider {self.name!r} has no passwords to change.")
@@ -173,6 +176,10 @@ class DjangoUserProvider(Provider):
         except IntegrityError as error:
             raise AccountExistsError from error
         return self.account_of(user, is_new=True)
+
+    def withdraw(self, account: Account) -> None:
+        """Delete the user, whose name is free again."""
+        get_user_model()._default_manager.filter(pk=account.subject).delete()
 
     def set_password(self, subject: str, old: str, new: str) -> None:
         """Change a user's password, which ends the sessions in Django, too."""

@@ -18,6 +18,7 @@ from kontract.auth.models import Principal
 from kontract.auth.principals import set_groups
 from kontract.middleware.drf import TokenAuthentication
 from tests.integration.auth.people import PASSWORD, Person, code_of
+from tests.integration.auth.test_sessions import in_threads
 
 AUTH = "kontract.middleware.AuthMiddleware"
 EMPTY = b'{"kwargs": {}}'
@@ -268,6 +269,22 @@ class TestDjangoUsers:
             assert client.get("/who").json()["owner"] == before
         finally:
             user.delete()
+
+    @pytest.mark.usefixtures("declared")
+    def test_a_visitor_becomes_one_user(self, django_user: Any, settings: Any) -> None:
+        _with_visitors(settings)
+        visitor, names = Person().begin(), [f"hopper{n}" for n in range(3)]
+        credentials = [{"username": name, "password": PASSWORD} for name in names]
+        responses = in_threads(
+            3, lambda: visitor.post("auth_link", provider="django", credentials=credentials.pop()).status_code
+        )
+        users = get_user_model().objects.filter(username__in=names)
+        try:
+            assert responses.count(200) == 1
+            assert users.count() == 1, "whoever was too late has made no user"
+            assert Principal.objects.get(pk=visitor.id).subject == f"django:{users.get().pk}"
+        finally:
+            users.delete()
 
 
 def _with_visitors(settings: Any) -> bool:
