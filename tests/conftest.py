@@ -33,12 +33,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "more_privilege: needs more than the two tables; left out by --least-privilege")
+    config.addinivalue_line("markers", "any_role: is the same for every role, so --least-privilege leaves it out, too")
     config.addinivalue_line("markers", "own_tables: makes tables of its own, which statements may then be about")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--least-privilege"):
-        left_out = [item for item in items if item.get_closest_marker("more_privilege")]
+        marks = ("more_privilege", "any_role")
+        left_out = [item for item in items if any(map(item.get_closest_marker, marks))]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
 

@@ -52,6 +52,7 @@ def post(request: pytest.FixtureRequest) -> Post:
 def signed_in(settings: Any) -> Iterator[Any]:
     """Install Django's sessions and authentication, and yield a user."""
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # no test is about these
     settings.MIDDLEWARE = [
         "django.contrib.sessions.middleware.SessionMiddleware",
         "django.middleware.csrf.CsrfViewMiddleware",

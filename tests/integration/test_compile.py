@@ -17,6 +17,8 @@ from django.core.management import CommandError, call_command
 from kontract.codegen import writer
 from kontract.codegen.outputs import OUTPUTS
 
+pytestmark = pytest.mark.any_role
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from django.db import connections
 
+pytestmark = pytest.mark.any_role
+
 FILES = {
     "settings.py": """
         import json, os

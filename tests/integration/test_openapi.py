@@ -15,6 +15,8 @@ from pytest_django import DjangoDbBlocker
 
 from tests.zoo.server import serve
 
+pytestmark = pytest.mark.any_role
+
 
 def fetch(**headers: str) -> Any:
     return Client().get("/kontract/openapi.json", headers=headers)
