@@ -179,7 +179,8 @@ class DjangoUserProvider(Provider):
 
     def withdraw(self, account: Account) -> None:
         """Delete the user, whose name is free again."""
-        get_user_model()._default_manager.filter(pk=account.subject).delete()
+        if account.subject is not None:
+            get_user_model()._default_manager.filter(pk=account.subject).delete()
 
     def set_password(self, subject: str, old: str, new: str) -> None:
         """Change a user's password, which ends the sessions in Django, too."""
