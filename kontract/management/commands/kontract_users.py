@@ -33,8 +33,10 @@ class Command(BaseCommand):
         groups = commands.add_parser("groups", help="set the user groups of a principal")
         groups.add_argument("name")
         groups.add_argument("groups", nargs="*")
-        for name, text in {"sessions": "list the sessions of a principal", "revoke": "end them"}.items():
-            commands.add_parser(name, help=text).add_argument("name")
+        commands.add_parser("sessions", help="list the sessions of a principal").add_argument("name")
+        revoke = commands.add_parser("revoke", help="end the sessions of a principal")
+        revoke.add_argument("name")
+        revoke.add_argument("session", nargs="?", help="only this one")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the sub-command."""
@@ -45,9 +47,8 @@ class Command(BaseCommand):
         provider = list_providers().get("password")
         if not isinstance(provider, PasswordProvider):
             raise CommandError("There is no PasswordProvider in KONTRACT['AUTH']['providers'].")
-        given = getpass() if password is None else password
         try:
-            account = provider.register({provider.lookup: name, "password": given}, None)
+            account = provider.register({provider.lookup: name, "password": password or getpass()}, None)
             principal = register(account, provider, Device(agent="manage.py kontract_users")).principal
         except (ValidationError, AccountExistsError) as error:
             raise CommandError(str(error)) from error
@@ -64,8 +65,10 @@ class Command(BaseCommand):
             begun = datetime.fromtimestamp(session.created_at, UTC)
             self.stdout.write(f"{session.id}  since {begun:%Y-%m-%d %H:%M} UTC  {session.ip}  {session.agent}")
 
-    def _revoke(self, *, name: str, **options: Any) -> None:
-        self.stdout.write(f"ended {len(sessions.end(_find(name).id))} sessions")
+    def _revoke(self, *, name: str, session: str | None, **options: Any) -> None:
+        if not (ended := sessions.end(_find(name).id, only=session)) and session:
+            raise CommandError(f"{name} has no session {session!r}. List them with: kontract_users sessions {name}")
+        self.stdout.write(f"ended {len(ended)} session{'' if len(ended) == 1 else 's'}")
 
 
 def _find(name: str) -> Principal:

@@ -1,6 +1,12 @@
 """From visitor to account and back, over HTTP."""
 
+from typing import Any
+
+import pytest
+from django.dispatch import Signal
+
 from kontract import env
+from kontract.auth import signals
 from kontract.auth.models import Principal
 from tests.integration.auth.people import PASSWORD, Person, code_of
 
@@ -67,3 +73,52 @@ def test_merging_moves_everything_and_can_be_undone(ada: Person, visitor: Person
     visitor.keep(ada.call("auth_unmerge", principal=visitor.id))
     assert env.storage.users.get("u").owner == visitor.id
     assert visitor.call("who_am_i")["owner"] == visitor.id
+
+
+@pytest.fixture
+def sent() -> Any:
+    """What signals are sent: their names, whose principals they are about, and what else they say."""
+    found: list[tuple[str, str, set[str]]] = []
+    named = {name: signal for name, signal in vars(signals).items() if isinstance(signal, Signal)}
+    receivers = {}
+    for name, signal in named.items():
+
+        def receive(*, name: str = name, **given: Any) -> None:
+            whose = given["principal_id"] if name == "token_reused" else given["principal"].id
+            assert given.keys() >= {"sender", "signal", "request"}
+            found.append((name, whose, given.keys() - {"sender", "signal", "request", "principal"}))
+
+        signal.connect(receive)
+        receivers[name] = receive  # signals refer to them weakly
+    yield found
+    for name, signal in named.items():
+        signal.disconnect(receivers[name])
+
+
+def test_whoever_wants_to_know_is_told(sent: Any) -> None:
+    eve = Person().begin()
+    stolen = eve.refresh_token
+    eve.link("eve@example.com")
+    eve.keep(eve.call("auth_password", old_password=PASSWORD, new_password="difference engine"))
+    again = eve.login("eve@example.com", "difference engine")
+    visitor = Person().begin()
+    again.call("auth_merge", source_token=visitor.access)
+    again.call("auth_merge", source_token=visitor.access, commit=True)
+    again.call("auth_unmerge", principal=visitor.id)
+    again.call("auth_logout")
+    assert Person().post("auth_refresh", refresh_token=stolen).status_code == 401, "that session ended with the link"
+    old = eve.refresh_token
+    eve.refresh().refresh()
+    assert Person().post("auth_refresh", refresh_token=old).status_code == 401
+    assert sent == [
+        ("created", eve.id, set()),
+        ("linked", eve.id, set()),
+        ("password_changed", eve.id, set()),
+        ("logged_in", eve.id, {"sid"}),
+        ("created", visitor.id, set()),
+        ("merged", eve.id, {"source", "txid"}),
+        ("unmerged", eve.id, {"source"}),
+        ("logged_out", eve.id, {"sids"}),
+        ("token_reused", eve.id, {"principal_id"}),
+    ]
+    assert {name for name, _, _ in sent} == {n for n, signal in vars(signals).items() if isinstance(signal, Signal)}
