@@ -1,6 +1,7 @@
 """The listener's connection."""
 
 import select
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -27,9 +28,9 @@ class Line:
 
     def __init__(self, connection: "psycopg.Connection[Any]") -> None:
         self._connection = connection
-        self.has_heard = False  # of another process's commit, since whoever reads this has looked
+        self._heard: dict[int, int] | None = {}  # what other processes have told of since; None: not clear what
         self.is_listening = False
-        connection.add_notify_handler(self._hear)
+        connection.add_notify_handler(lambda notification: self._hear(notification.pid, notification.payload))
 
     @classmethod
     def open(cls, alias: str) -> Self:
@@ -44,9 +45,23 @@ class Line:
     ) -> None:
         self._connection.close()
 
-    def _hear(self, notification: psycopg.Notify) -> None:
-        if notification.pid != self._connection.info.backend_pid:
-            self.has_heard = True
+    @property
+    def has_heard(self) -> bool:
+        """Whether there is something to take."""
+        return self._heard != {}
+
+    def take(self) -> dict[int, int] | None:
+        """Return what other processes have told of since the last time; None where one does not say what."""
+        heard, self._heard = self._heard, {}
+        return heard
+
+    def _hear(self, pid: int, payload: str) -> None:
+        if pid == self._connection.pgconn.backend_pid or self._heard is None:
+            return
+        if told := feed.read_payload(payload):
+            self._heard |= told
+        else:
+            self._heard = None
 
     def listen(self) -> None:
         """Ask for notifications; on a server that recovers there are none."""
@@ -56,11 +71,12 @@ class Line:
         except psycopg.errors.ReadOnlySqlTransaction:
             return
 
-    def notify(self) -> None:
-        """Tell other processes that something was committed; in C, for the thread shares its processor with writers."""
-        result = self._connection.pgconn.exec_(feed.NOTIFY.encode())
+    def notify(self, latest: Mapping[int, int]) -> None:
+        """Tell other processes what was committed; in C, for the thread shares its processor with writers."""
+        result = self._connection.pgconn.exec_(feed.notify(latest).encode())
         if result.status != ExecStatus.COMMAND_OK:
             raise psycopg.OperationalError(result.error_message.decode(errors="replace"))
+        self._hear_all()
 
     def latest_of(self, namespaces: list[int]) -> dict[int, int]:
         """Return the txid of the last transaction of each namespace; nothing where the tables are not there yet."""
@@ -69,22 +85,25 @@ class Line:
         except psycopg.errors.UndefinedTable:
             return {}
 
-    def wait(self, waker: int | None, seconds: float) -> None:
-        """Wait for a notification, and unless it is None for ``waker`` to be readable."""
-        socket = self._connection.pgconn.socket
-        poll = select.poll()
-        poll.register(socket, select.POLLIN)
-        if waker is not None:
-            poll.register(waker, select.POLLIN)
-        if any(ready == socket for ready, _ in poll.poll(max(0.0, seconds) * 1000)):
-            self._consume()
+    def wait(self, waker: int, seconds: float, *, hears: bool) -> bool:
+        """Wait for ``waker`` to be readable, which it returns, and if it ``hears`` for a notification.
 
-    def _consume(self) -> None:
-        """Take what the server has sent by itself.  Raises ``psycopg.OperationalError`` when it has gone."""
-        pgconn = self._connection.pgconn
-        pgconn.consume_input()
-        while notification := pgconn.notifies():
-            self.has_heard = self.has_heard or notification.be_pid != pgconn.backend_pid
+        Raises ``psycopg.OperationalError`` when the server has gone.
+        """
+        poll = select.poll()
+        poll.register(waker, select.POLLIN)
+        if hears:
+            poll.register(self._connection.pgconn.socket, select.POLLIN)
+        ready = [one for one, _ in poll.poll(max(0.0, seconds) * 1000)]
+        if any(one != waker for one in ready):
+            self._connection.pgconn.consume_input()
+            self._hear_all()
+        return waker in ready
+
+    def _hear_all(self) -> None:
+        """Take the notifications that have come, be it with the answer to something else."""
+        while notification := self._connection.pgconn.notifies():
+            self._hear(notification.be_pid, notification.extra.decode(errors="replace"))
 
 
 def _find_parameters(alias: str) -> dict[str, Any]:

@@ -5,6 +5,8 @@ index probes.  The later snapshot of the second does not harm: what a transactio
 history by then, until vacuum removes it, which the horizons tell.
 """
 
+import re
+from collections.abc import Mapping
 from typing import Final
 
 from kontract.mvcc.versions import CATALOG, HORIZONS, LATEST
@@ -103,4 +105,21 @@ LATEST_OF_EACH: Final = f"""
 SELECT n.ns, coalesce(({LATEST.replace("ns = %(ns)s", "trxs.ns = n.ns")}), 0) FROM unnest(%(namespaces)s::int[]) n(ns)
 """
 LISTEN: Final = "LISTEN kontract"
-NOTIFY: Final = "NOTIFY kontract"
+
+# What a notification says: the last txid of each namespace in which its sender has committed, such as "0:4711,3:12".
+_PAYLOAD: Final = re.compile(r"[0-9]{1,10}:[0-9]{1,19}(?:,[0-9]{1,10}:[0-9]{1,19})*", re.ASCII)
+_MOST_NAMED: Final = 200  # namespaces; PostgreSQL takes 8,000 bytes
+
+
+def notify(latest: Mapping[int, int]) -> str:
+    """Return the statement that tells of commits; where they are in many namespaces it does not say in which."""
+    if len(latest) > _MOST_NAMED:
+        return "NOTIFY kontract"
+    return f"NOTIFY kontract, '{','.join(f'{int(ns)}:{int(txid)}' for ns, txid in latest.items())}'"
+
+
+def read_payload(payload: str) -> dict[int, int]:
+    """Return what a notification says, {} where that is nothing.  A hint: whoever can connect can send any."""
+    if not _PAYLOAD.fullmatch(payload):
+        return {}
+    return {int(ns): int(txid) for ns, txid in (pair.split(":") for pair in payload.split(","))}

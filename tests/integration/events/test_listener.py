@@ -16,6 +16,8 @@ from kontract import env
 from kontract.context import get_namespace
 from kontract.events import bus, listener
 from kontract.events.change import Change
+from kontract.events.line import Line
+from kontract.mvcc.versions.feed import read_payload
 from kontract.tables.catalog import locate
 from tests import processes
 from tests.processes import Report
@@ -201,12 +203,51 @@ def test_notifications_are_few_however_much_is_committed() -> None:
         other.autocommit = True
         other.execute("LISTEN kontract")
         begin = time.monotonic()
-        for n in range(200):
-            write(f"u{n}")
+        last = max(write(f"u{n}") for n in range(200))
         spent = time.monotonic() - begin
         heard = list(other.notifies(timeout=0.3))
     assert 1 <= len(heard) <= spent / 0.005 + 2
-    assert {notification.payload for notification in heard} == {""}
+    assert heard[-1].payload == f"{locate()[1]}:{last}"
+
+
+def test_a_notification_of_anybody_is_a_hint_at_most(options: Callable[..., None]) -> None:
+    options(tick_seconds=60, notify=False)
+    told = Told()
+    wait_until(lambda: bool(told.txids))
+    with processes.Worker(write_one) as worker:
+        txid = worker.report()
+        query("SELECT pg_notify('kontract', 'from an older version')")
+        told.wait_for(txid)
+    query(f"SELECT pg_notify('kontract', '{locate()[1]}:{txid + 7}')")
+    told.wait_for(txid + 7)
+    told.wait_for(write())
+
+
+def test_commits_in_the_pause_after_a_notification_are_told_when_it_is_over(options: Callable[..., None]) -> None:
+    options(tick_seconds=60, notify_seconds=0.3)
+    told = Told()
+    told.wait_for(write())
+    assert 0.1 < told.wait_for(max(write() for _ in range(5))) < 2
+    time.sleep(0.7)  # by then the thread sleeps until somebody rings
+    assert told.wait_for(write()) < 0.2
+
+
+def test_what_is_heard_with_the_answer_to_a_notification_of_ones_own_is_not_lost() -> None:
+    place, ns = locate()
+    with Line.open(place.alias) as line, Line.open(place.alias) as other:
+        line.listen()
+        other.notify({ns: 17})
+        line.notify({ns: 18})
+        assert line.take() == {ns: 17}
+        other.notify(dict.fromkeys(range(2000), 1))
+        line.notify({ns: 19})
+        assert line.take() is None, "it was too much to say"
+
+
+@pytest.mark.parametrize("payload", ["", "of others", "1:2,", "-1:5", "1:2 ", "\u0661:2"])
+def test_a_notification_that_does_not_say_what_was_committed_says_nothing(payload: str) -> None:
+    assert read_payload(payload) == {}
+    assert read_payload("0:4711,3:12") == {0: 4711, 3: 12}
 
 
 # --- The bus ---------------------------------------------------------------------------------------------------------
