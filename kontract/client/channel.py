@@ -2,11 +2,11 @@
 
 One session serves all calls, several at once.  It is resumed before it ends; while answers are still open, a new one
 is begun beside it instead, so that they can come to their end.  Handshakes are made one at a time, and calls wait.
+Another caller gets another session, because the server lets one belong to whoever signs in over it first.
 """
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Final
 
 import httpx
@@ -36,15 +36,20 @@ class Session:
         self._client = Client(pins)
         self._open: set[bytes] = set()
         self._attempts = len(pins.keys) + 1  # to make a handshake: one that resumes, and one with each key
+        self._caller = ""
 
-    def open_handshake(self) -> bytes | None:
-        """Return the message that has to come before the next request; None where none has to."""
-        step = self._client.next_step(time.monotonic())
+    def open_handshake(self, request: httpx.Request) -> bytes | None:
+        """Return the message that has to come before a request; None where none has to."""
+        caller = request.headers.get("Authorization", "")
+        is_another = bool(caller and self._caller) and caller != self._caller
+        step = Step.START if is_another else self._client.next_step(time.monotonic())
         if step is Step.REQUEST:
+            self._caller = self._caller or caller
             return None
         if step is Step.RESUME and not self._open:
             return self._client.resume()
         self._client.drop()
+        self._caller = ""
         return self._client.start()
 
     def finish_handshake(self, outer: httpx.Response, accept: bytes, attempt: int) -> None:
@@ -118,27 +123,22 @@ class Answer:
 
     def read(self, part: bytes) -> list[bytes]:
         """Return what a part brings of the body.  Raises ``ChannelError``."""
-        with _translated():
+        try:
             events = self._opener.feed(part)
+        except _FAULTS as error:
+            raise ChannelError(str(error)) from error
         if events and isinstance(events[0], ResponseHead):
             self._head = events[0]
         return [event.data for event in events if isinstance(event, Data)]
 
     def finish(self) -> None:
         """Raise ``ChannelError`` unless all of the answer has come."""
-        with _translated():
+        try:
             self._opener.close()
+        except TruncatedError as error:
+            raise ChannelError(str(error)) from error
 
 
 def make_response(head: ResponseHead, stream: httpx.SyncByteStream | httpx.AsyncByteStream) -> httpx.Response:
     """Return the inner response."""
     return httpx.Response(head.status, headers=list(head.headers), stream=stream)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Raise the client's own error for what the peer, or somebody on the way, did wrong."""
-    try:
-        yield
-    except _FAULTS as error:
-        raise ChannelError(str(error)) from error

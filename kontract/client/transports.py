@@ -43,7 +43,7 @@ class Transport(httpx.BaseTransport):
 
     def _connect(self, request: httpx.Request) -> None:
         attempt = 0
-        while (opening := self._session.open_handshake()) is not None:
+        while (opening := self._session.open_handshake(request)) is not None:
             outer = self._send(opening, request)
             try:
                 accept = _take(outer.iter_bytes())
@@ -115,7 +115,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
     async def _connect(self, request: httpx.Request) -> None:
         attempt = 0
-        while (opening := self._session.open_handshake()) is not None:
+        while (opening := self._session.open_handshake(request)) is not None:
             outer = await self._send(opening, request)
             try:
                 accept = await _atake(outer.aiter_bytes())

@@ -21,12 +21,21 @@ import kontract
 from kontract import tables
 from kontract.auth.models import Principal
 from kontract.auth.sessions import known
+from tests.integration.raystream.wire import options
 from tests.processes import Report, Worker
 
 FAST = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 RATES = dict.fromkeys(["anonymous", "login", "failures", "register", "refresh", "email"], "10000/s")
 
 _counts: Counter[str] = Counter()
+
+
+@contextmanager
+def sealed() -> Iterator[None]:
+    """Set the encrypted channel up, which signing in then has to go through."""
+    channel = options(egroups={"auth": "required"})
+    with override_settings(KONTRACT={**settings.KONTRACT, "RAYSTREAM": channel}):
+        yield
 
 
 @contextmanager
@@ -46,13 +55,14 @@ def run(report: Report, built: Path, auth: dict[str, Any]) -> None:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen(128)
-    options = {"rates": RATES, "cookie_secure": False, **auth}
+    auth = {"rates": RATES, "cookie_secure": False, **auth}
+    channel = ["kontract.middleware.RaystreamMiddleware"] if "RAYSTREAM" in settings.KONTRACT else []
     with override_settings(
         ALLOWED_HOSTS=["127.0.0.1", "localhost"],
         ROOT_URLCONF=__name__,
-        MIDDLEWARE=["kontract.middleware.AuthMiddleware"],
+        MIDDLEWARE=[*channel, "kontract.middleware.AuthMiddleware"],
         PASSWORD_HASHERS=FAST,
-        KONTRACT={**settings.KONTRACT, "AUTH": options},
+        KONTRACT={**settings.KONTRACT, "AUTH": auth},
         KONTRACT_TEST_BUILT=built,
     ):
         application = get_asgi_application()
