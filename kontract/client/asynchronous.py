@@ -25,6 +25,7 @@ from kontract.client.events import (
 )
 from kontract.client.options import Options
 from kontract.client.procedure import Procedure, Request
+from kontract.client.senders import AsyncSender
 from kontract.client.streaming import Reader
 from kontract.client.structure import UNSET
 from kontract.client.transports import AsyncTransport
@@ -52,9 +53,9 @@ class AsyncBaseClient(Connection):
         super().__init__(base_url, token=token, options=options, raystream=raystream)
         self._is_owner = http is None
         self._carrier = http or httpx.AsyncClient()
-        self._http = self._carrier
+        self._http: httpx.AsyncClient | AsyncSender = self._carrier
         if self._session is not None:
-            self._http = httpx.AsyncClient(transport=AsyncTransport(self._carrier, self._session), trust_env=False)
+            self._http = AsyncSender(AsyncTransport(self._carrier, self._session))
 
     async def close(self) -> None:
         """Close the connections."""

@@ -10,6 +10,7 @@ import httpx
 from kontract.client.channel import Session
 from kontract.client.options import Options
 from kontract.client.procedure import Request
+from kontract.client.senders import AsyncSender, Sender
 from kontract.client.structure import UNSET
 from kontract.raystream.keys import Pins
 
@@ -49,7 +50,9 @@ class Connection:
         other._options = replace(self._options, **changes)
         return other
 
-    def _build(self, client: httpx.Client | httpx.AsyncClient, request: Request) -> httpx.Request:
+    def _build(
+        self, client: httpx.Client | httpx.AsyncClient | Sender | AsyncSender, request: Request
+    ) -> httpx.Request:
         built = request.build(self._base)
         headers = {**built.pop("headers"), **self._sign(client.cookies)}
         if request.procedure.is_stream:

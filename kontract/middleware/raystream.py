@@ -1,13 +1,14 @@
 """The encrypted channel in Django: the outermost middleware, so that all others see requests as if there were none."""
 
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import Any, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, UnreadablePostError
 from django.http.response import HttpResponseBase
-from django.urls import Resolver404, resolve
+from django.urls import Resolver404, URLResolver, get_resolver, get_urlconf
 
 from kontract.conf import get_settings
 from kontract.exceptions import ConfigurationError, InvalidRequestError, RateLimitedError
@@ -90,9 +91,17 @@ def _is_sealed(request: HttpRequest) -> bool:
     if not request.path_info.endswith(f"/{PATH}"):
         return False
     try:
-        return resolve(request.path_info).func is unopened
+        _check_path(get_resolver(get_urlconf()), request.path_info)
     except Resolver404:
         return False
+    return True
+
+
+@lru_cache(maxsize=64)
+def _check_path(resolver: URLResolver, path: str) -> None:
+    """Raise ``Resolver404`` unless a path leads to the channel; only that it does is remembered."""
+    if resolver.resolve(path).func is not unopened:
+        raise Resolver404
 
 
 def _read(request: HttpRequest, limit: int) -> bytes:

@@ -1,6 +1,7 @@
 """The request inside a sealed one, as Django's own: what the client says is inside, how it came here is outside."""
 
 from collections.abc import Mapping
+from functools import cache
 from io import BytesIO
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
@@ -48,7 +49,8 @@ def make_request(request: HttpRequest, head: RequestHead, body: bytes) -> HttpRe
 
 
 def _make_scope(scope: Mapping[str, Any], head: RequestHead, path: str, query: str, length: int) -> dict[str, Any]:
-    kept = [(name, value) for name, value in scope.get("headers", ()) if _is_transport(_in_meta(name.decode("latin1")))]
+    transport = _name_in_scope(get_https_header())
+    kept = [(name, value) for name, value in scope.get("headers", ()) if name.lower() in transport]
     given = [(name.encode(), value.encode("latin1")) for name, value in head.headers]
     return {
         **scope,
@@ -61,8 +63,8 @@ def _make_scope(scope: Mapping[str, Any], head: RequestHead, path: str, query: s
 
 
 def _make_environ(meta: Mapping[str, Any], head: RequestHead, path: str, query: str, body: bytes) -> dict[str, Any]:
-    environ = {name: value for name, value in meta.items() if name in _ENVIRON or name.startswith("wsgi.")}
-    environ |= {name: value for name, value in meta.items() if _is_transport(name)}
+    kept = {*_ENVIRON, *_TRANSPORT, get_https_header()}
+    environ = {name: value for name, value in meta.items() if name in kept or name.startswith("wsgi.")}
     environ |= {_in_meta(name): value for name, value in head.headers}
     environ["REQUEST_METHOD"] = head.method
     script = environ.get("SCRIPT_NAME", "")
@@ -73,8 +75,11 @@ def _make_environ(meta: Mapping[str, Any], head: RequestHead, path: str, query: 
     return environ
 
 
-def _is_transport(name: str) -> bool:
-    return name in _TRANSPORT or name == get_https_header()
+@cache
+def _name_in_scope(https_header: str | None) -> frozenset[bytes]:
+    """Return the names, as ASGI has them, of the headers that say something of the connection."""
+    names = _TRANSPORT if https_header is None else _TRANSPORT | {https_header}
+    return frozenset(name.removeprefix("HTTP_").replace("_", "-").lower().encode() for name in names)
 
 
 def _in_meta(name: str) -> str:

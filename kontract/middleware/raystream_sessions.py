@@ -1,14 +1,16 @@
 """Sessions of the channel in the database: rows that all processes share, and what a process remembers of them.
 
 A request costs one statement: from the state that this process saw last the next one is made, and the row is set to
-that if it still holds the former (compare and set).  Where another process was faster, the row is read and everything
-decided anew.  So of all processes one admits a number, whatever they remember.  Within a process requests of one
+that if it still holds the former (compare and set).  Where another process was faster, the statement tells what the
+row holds instead, and everything is decided anew.  So of all processes one admits a number, whatever they remember.
+What is compared is the row's mark, random bytes that are others after each change.  Within a process requests of one
 session take turns, so that they do not outrun each other.
 
 Each statement is a transaction of its own, committed before the request runs.
 """
 
 import json
+import os
 import random
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -28,7 +30,8 @@ from kontract.tables.catalog import locate
 _ATTEMPTS: Final = 100  # each that fails, another process has won
 _SWEEP_CHANCE: Final = 0.02
 _SWEPT: Final = 200  # sessions
-_NOBODY: Final = "none"  # no session's id
+_NOBODY: Final = b"nobody"  # no session's id
+_MARK_BYTES: Final = 12
 
 T = TypeVar("T")
 
@@ -50,6 +53,7 @@ class _Known:
     """What this process remembers of a session."""
 
     state: SessionState | None = None
+    members: dict[str, Any] = field(default_factory=dict)  # of the row, which has them of the state, and its mark
     lock: Lock = field(default_factory=Lock)
 
 
@@ -68,14 +72,14 @@ class Sessions:
 
         A forgery takes as long, and asks the database as much, whether there is a session or not.
         """
-        with self._turn(sid) as known:
-            remembered = known.state
-            state = remembered or self._load(known, sid)
+        known = self._known.get(sid)
+        remembered = known and known.state
+        state = remembered or self.load(sid)
         try:
             yield state
         except NotAuthenticError:
             if remembered is not None:
-                self._fetch(self._sql.find, id=_NOBODY)
+                self.load(_NOBODY)
             raise
 
     def load(self, sid: bytes) -> SessionState | None:
@@ -85,7 +89,7 @@ class Sessions:
 
     def begin(self, state: SessionState) -> None:
         """Store a new session; now and then remove some that are over."""
-        self._fetch(self._sql.begin, id=state.sid.hex(), after=_encode(state))
+        self._fetch(self._sql.begin, state.sid, after=json.dumps(_encode(state)))
         if random.random() < _SWEEP_CHANCE:  # noqa: S311 - not a secret
             connection, ns = locate()
             after = f"{random.getrandbits(128):032x}"
@@ -98,40 +102,54 @@ class Sessions:
         what is remembered: the row may have been given more time since.
         """
         with self._turn(sid) as known:
-            remembered = known.state
+            before, is_present = known.state, False
+            if before is None:
+                before, is_present = self._load(known, sid), True
             for _ in range(_ATTEMPTS):
-                before = remembered or self._load(known, sid)
                 try:
                     change = decide(before)
                 except NotAuthenticError:
-                    if remembered is None:
+                    if is_present:
                         raise
-                    remembered = None
+                    before, is_present = self._load(known, sid), True
                     continue
-                if before is not None and self._move(before, change):
-                    known.state = change.after
+                is_moved, before = self._move(known, sid, change)
+                if is_moved:
                     return change.made
-                remembered = None
+                is_present = True
         raise ConflictError(f"A session of raystream was changed by others {_ATTEMPTS} times over. Try again.")
 
-    def _move(self, before: SessionState, change: Change[Any]) -> bool:
-        params = {"id": before.sid.hex(), "before": _encode(before), "after": _encode(change.after)}
+    def _move(self, known: _Known, sid: bytes, change: Change[Any]) -> tuple[bool, SessionState | None]:
+        """Change the row if it is what is known of it; return whether it was, and the state that there is now."""
+        members = _encode(change.after)
+        changes = {name: value for name, value in members.items() if value != known.members[name]}
+        params = {"mark": known.members["mark"], "changes": json.dumps(changes)}
         if change.new is None:
-            return bool(self._fetch(self._sql.move, **params))
-        new = {"new_id": change.new.sid.hex(), "new": _encode(change.new)}
-        return bool(self._fetch(self._sql.replace, **params, **new))
+            is_moved, _, row = self._fetch(self._sql.move, sid, **params)
+        else:
+            new = {"new_id": change.new.sid.hex(), "new": json.dumps(_encode(change.new))}
+            is_moved, _, row = self._fetch(self._sql.replace, sid, **params, **new)
+        if not is_moved:
+            return False, self._note(known, row)
+        known.state, known.members = change.after, members
+        return True, change.after
 
     def _load(self, known: _Known, sid: bytes) -> SessionState | None:
-        row = self._fetch(self._sql.find, id=sid.hex())
-        state = None if row is None else SessionState.decode(json.loads(row))
+        (row,) = self._fetch(self._sql.find, sid)
+        return self._note(known, row)
+
+    def _note(self, known: _Known, row: str | None) -> SessionState | None:
+        """Remember what the row holds; an older one, which somebody has put back, ends the session here."""
+        members = {} if row is None else json.loads(row)
+        state = SessionState.decode(members) if "mark" in members else None
         if state is not None and known.state is not None and not state.window.is_after(known.state.window):
-            return None  # somebody has put an older row back; this process goes on to know better
-        known.state = state
+            return None
+        known.state, known.members = state, members
         return state
 
-    def _fetch(self, sql: str, **params: Any) -> Any:
+    def _fetch(self, sql: str, sid: bytes, **params: Any) -> Any:
         connection, ns = locate()
-        return fetch_alone(connection, sql, {"ns": ns, **params}, prepared=True)[0][0]
+        return fetch_alone(connection, sql, {"ns": ns, "id": sid.hex(), **params}, prepared=True)[0]
 
     @contextmanager
     def _turn(self, sid: bytes) -> Iterator[_Known]:
@@ -154,5 +172,6 @@ class Sessions:
                     self._known.pop(sid, None)
 
 
-def _encode(state: SessionState) -> str:
-    return json.dumps(state.encode())
+def _encode(state: SessionState) -> dict[str, Any]:
+    """Return what a row with this state has, and a mark that no row had before."""
+    return {**state.encode(), "mark": os.urandom(_MARK_BYTES).hex()}

@@ -53,6 +53,7 @@ PARAMETER_TYPES: Final = {  # of the statements that a flush is made of, which a
     "timeout": "text",
     "changes": "jsonb",
     "before": "jsonb",
+    "mark": "text",
     "after": "jsonb",
     "new_id": "text",
     "new": "jsonb",

@@ -21,32 +21,34 @@ class Channels:
     """
 
     def __init__(self, *, flush: bool) -> None:
-        life = f"jsonb_build_object('life', {_LIFE if flush else _UNFLUSHED_LIFE})"
+        life = _LIFE if flush else _UNFLUSHED_LIFE
+        stored = f"%(after)s::jsonb || jsonb_build_object('life', {life})"
         wait = "CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END"
         how = wait if flush else "'off'"
         commit = f"set_config('synchronous_commit', {how}, true)"
+        find = f"SELECT (data - 'life')::text FROM storage WHERE {_CHANNEL} AND data ->> 'life' = {life}"
         move = f"""moved AS (
-  UPDATE storage SET data = %(after)s::jsonb || life FROM (SELECT {life} AS life OFFSET 0) l
-  WHERE {_CHANNEL} AND data = %(before)s::jsonb || life
-  RETURNING life
+  UPDATE storage SET data = data || %(changes)s::jsonb
+  WHERE {_CHANNEL} AND data ->> 'mark' = %(mark)s AND data ->> 'life' = {life}
+  RETURNING data ->> 'life' AS life
 )"""
-        self.find: Final = f"""
-SELECT (SELECT (data - 'life')::text FROM storage WHERE {_CHANNEL} AND data @> {life})
+        # What was not moved shows the row as it is, so that whoever was late need not ask for it.
+        outcome = f"""
+SELECT EXISTS (SELECT FROM moved), {commit}, CASE WHEN NOT EXISTS (SELECT FROM moved) THEN ({find}) END
 """
+        self.find: Final = f"SELECT ({find})"
         self.begin: Final = f"""
 WITH begun AS (
-  INSERT INTO storage (ns, ptr, id, _txid, data) VALUES (%(ns)s, {CHANNELS}, %(id)s, 0, %(after)s::jsonb || {life})
+  INSERT INTO storage (ns, ptr, id, _txid, data) VALUES (%(ns)s, {CHANNELS}, %(id)s, 0, {stored})
 )
 SELECT {commit}
 """
-        self.move: Final = f"WITH {move} SELECT EXISTS (SELECT FROM moved), {commit}"
+        self.move: Final = f"WITH {move}{outcome}"
         self.replace: Final = f"""
 WITH {move}, begun AS (
   INSERT INTO storage (ns, ptr, id, _txid, data)
-  SELECT %(ns)s, {CHANNELS}, %(new_id)s, 0, %(new)s::jsonb || life FROM moved
-)
-SELECT EXISTS (SELECT FROM moved), {commit}
-"""
+  SELECT %(ns)s, {CHANNELS}, %(new_id)s, 0, %(new)s::jsonb || jsonb_build_object('life', life) FROM moved
+){outcome}"""
 
 
 def _remove_channels(condition: str) -> str:
