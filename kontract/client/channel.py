@@ -7,7 +7,7 @@ Another caller gets another session, because the server lets one belong to whoev
 
 import time
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, cast
 
 import httpx
 
@@ -114,6 +114,13 @@ class Answer:
         self._head: ResponseHead | None = None
         self.begun: list[bytes] = []  # what came of the body with the head
 
+    def open_whole(self, sealed: bytes) -> httpx.Response:
+        """Return the inner response of an answer that has come to its end.  Raises ``ChannelError``."""
+        body = b"".join(self.read(sealed))
+        self.finish()
+        head = cast(ResponseHead, self._head)  # which an answer that came to its end has
+        return httpx.Response(head.status, headers=list(head.headers), content=body)
+
     def begin(self, part: bytes) -> ResponseHead | None:
         """Take a part, b"" at the end; return the head as soon as it has come.  Raises ``ChannelError``."""
         self.begun += self.read(part)
@@ -137,8 +144,3 @@ class Answer:
             self._opener.close()
         except TruncatedError as error:
             raise ChannelError(str(error)) from error
-
-
-def make_response(head: ResponseHead, stream: httpx.SyncByteStream | httpx.AsyncByteStream) -> httpx.Response:
-    """Return the inner response."""
-    return httpx.Response(head.status, headers=list(head.headers), stream=stream)

@@ -36,14 +36,8 @@ class Sender(_Builder):
 
     def send(self, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
         """Return the response, which has been read unless it is to be a ``stream``.  Raises what httpx raises."""
-        response = self._transport.handle_request(request)
+        response = (self._transport.handle_request if stream else self._transport.fetch)(request)
         response.request = request
-        if not stream:
-            try:
-                response.read()
-            except BaseException:
-                response.close()
-                raise
         return response
 
 
@@ -56,12 +50,6 @@ class AsyncSender(_Builder):
 
     async def send(self, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
         """See Sender.send()."""
-        response = await self._transport.handle_async_request(request)
+        response = await (self._transport.handle_async_request if stream else self._transport.fetch)(request)
         response.request = request
-        if not stream:
-            try:
-                await response.aread()
-            except BaseException:
-                await response.aclose()
-                raise
         return response

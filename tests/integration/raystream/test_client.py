@@ -112,7 +112,7 @@ def test_a_proxy_finds_nothing_of_a_call_in_all_that_it_sees(client: Any, zoo: A
     client.options(answer=answer, idempotency_key="payload-key-0123456789ab").zoo_put(1, zoo.Cat(name="payload-5"))
     seen = proxy.seen
     assert len(proxy.up) > 9000
-    for text in (*SECRETS, b"done", b"item", b"result", b"problem", b"Tom", b"Kontract-Txid", b"Idempotency"):
+    for text in (*SECRETS, b"done", b"item", b"result", b"problem", b"Kontract-Txid", b"Idempotency"):
         assert text.lower() not in seen.lower()
     lines = {line.split(b":")[0].lower() for line in bytes(proxy.up).split(b"\r\n") if line[:5] in (b"POST ", b"Host:")}
     assert lines == {b"post /kontract/_rs http/1.1", b"host"}
