@@ -1,7 +1,8 @@
 """``python -m benchmarks.schema``: what changes of models cost, beside Django's migrations of ordinary tables.
 
-Two questions: how long a change of one large table takes, what it writes and rewrites; and how long one change takes in
-many namespaces, beside many schemas that ``migrate`` is run for one after another, as schema-per-tenant packages do.
+Three questions: how long a change of one large table takes, what it writes and rewrites; how long writers wait while
+documents are rewritten; and how long one change takes in many namespaces, beside many schemas that ``migrate`` is run
+for one after another, as schema-per-tenant packages do.
 """
 
 import argparse
@@ -14,6 +15,8 @@ from typing import Any
 
 import django
 
+from benchmarks import schema_writers
+
 TABLES = 3  # in each namespace
 
 
@@ -25,12 +28,14 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.schema", description=__doc__)
     parser.add_argument("--documents", type=int, default=1_000_000)
+    parser.add_argument("--moved", type=int, default=100_000, help="documents that are rewritten beside writers")
     parser.add_argument("--namespaces", type=int, default=1_000)
     parser.add_argument("--schemas", type=int, default=20)
     options = parser.parse_args()
     with fresh_database():
         print(f"PostgreSQL {server_version()}, Django {django.get_version()}")
         _large_table(options.documents)
+        schema_writers.measure(options.moved)
         _many_namespaces(options.namespaces)
         _many_schemas(options.schemas, options.namespaces)
 

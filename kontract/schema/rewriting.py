@@ -1,7 +1,7 @@
 """Rewriting the documents of tables in batches, each an ordinary transaction that also notes how far it came.
 
-So what is killed goes on where it was, and no document is done twice.  Other writers wait for one batch at most; where
-they keep writing the documents of a batch, batches get smaller.
+So what is killed goes on where it was, and no document is done twice.  Other writers wait for one batch at most, and
+batches are as large as they are done in a moment; where others keep writing their documents, they get smaller.
 """
 
 import functools
@@ -19,7 +19,9 @@ from kontract.schema.ledger import MOVING, TABLE, Entry, Ledger
 from kontract.schema.progress import Progress
 
 FINISH: Final = "kontract_migrate finish"  # the label of its transactions
+_SMALL: Final = 100  # documents of a batch, however slow it is: fewer take nearly as long
 _SMALLEST: Final = 10  # documents of a batch, however often it collides with other writers
+_MOMENT: Final = 0.03  # seconds that a batch should take, because other writers wait for most of it
 _PATIENCE: Final = 100  # times that all attempts at a transaction may be in vain, in all batches together
 
 
@@ -81,6 +83,7 @@ def _batches(ledger: Ledger, label: str, step: Step) -> Iterator[tuple[int, int,
     """Yield, after each batch, how many documents are done, how many there are in all, and whether it was the last."""
     size, pauses = BATCH, itertools.chain.from_iterable(attempts() for _ in range(_PATIENCE))
     while True:
+        begun = time.monotonic()
         try:
             told = ledger.run(label, functools.partial(step, size))
         except ConflictError:
@@ -92,6 +95,13 @@ def _batches(ledger: Ledger, label: str, step: Step) -> Iterator[tuple[int, int,
         yield told
         if told[-1]:
             return
+        size = _next_size(size, time.monotonic() - begun)
+
+
+def _next_size(size: int, seconds: float) -> int:
+    """Return how many documents the next batch is to have, where one of ``size`` took ``seconds``."""
+    fitting = size * min(2.0, max(0.5, _MOMENT / seconds))  # step by step, because one batch may just have waited
+    return round(min(BATCH, max(min(size, _SMALL), fitting)))
 
 
 def _step(

@@ -1,9 +1,9 @@
-"""A migration that is killed, at each of its steps, and run again."""
+"""A migration that is killed at each of its steps, and run again."""
 
 import os
-import random
-import time
-from collections.abc import Callable, Iterator
+import signal
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,14 @@ import pytest
 
 from kontract import env
 from kontract.schema import ledger, moving, rewriting
+from kontract.schema.batches import BATCH
 from kontract.tables.catalog import locate
 from tests.integration.schema.releases import Files
 from tests.processes import Report, Worker
 
-DOCUMENTS = 40
-
-OPERATIONS = """
-    RenameField(table="users", old="name", new="title"),
-    RunPython(table="users", forwards=double, backwards=halve),
+RENAME = 'RenameField(table="users", old="name", new="title"),'
+DOUBLE = 'RunPython(table="users", forwards=double, backwards=halve),'
+SPLIT = """
     SplitField(table="users", name="title", into=("first", "last"), split=split, join=join),
     RemoveField(table="users", name="extra"),
 """
@@ -31,29 +30,54 @@ def join(first, last): return f"{first} {last}"
 """
 
 
-def migrate(report: Report, folder: str, direction: str, stop_at: int, size: int) -> None:
-    """Run the migration; right before its commit number ``stop_at`` wait, so as to be killed there."""
+def kill_at_every_step(report: Report, folder: str, direction: str, size: int) -> None:
+    """Run a migration in one process after the other, each of which dies at its second step, until one ends it.
+
+    So each transaction is once cut off right before its commit, and once committed by a process that gets no further.
+    """
+    vars(rewriting)["BATCH"] = size
+    with Files(Path(folder)).installed():
+        while (ended := _run_in_a_process(direction)) == -signal.SIGKILL:
+            report("killed")
+    assert ended == 0
+
+
+def _run_in_a_process(direction: str) -> int:
+    """Return the exit code of a process that migrates until it dies before its second commit."""
+    process = os.fork()  # of one that has loaded everything, and is connected to nothing
+    if process == 0:
+        try:
+            _die_before_the_second_commit()
+            (moving.up if direction == "up" else moving.down)(*locate())
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def _die_before_the_second_commit() -> None:
     engine: Any = ledger
     count, run = 0, engine.run_transaction
 
-    def run_and_stop(function: Callable[[], Any], **options: Any) -> Any:
-        def wait_at_the_end() -> Any:
+    def run_or_die(function: Callable[[], Any], **options: Any) -> Any:
+        def die_at_the_end() -> Any:
             nonlocal count
             result = function()
             count += 1
-            if count == stop_at:
-                report("waiting")
-                time.sleep(60)
+            if count == 2:
+                os.kill(os.getpid(), signal.SIGKILL)
             return result
 
-        return run(wait_at_the_end, **options)
+        return run(die_at_the_end, **options)
 
-    engine.run_transaction = run_and_stop
-    vars(rewriting)["BATCH"] = size
-    with Files(Path(folder)).installed():
-        move = moving.up if direction == "up" else moving.down
-        move(*locate())
-    report("done")
+    engine.run_transaction = run_or_die
+
+
+def kills(folder: Path, direction: str, size: int = BATCH) -> int:
+    """See kill_at_every_step()."""
+    with Worker(kill_at_every_step, str(folder), direction, size) as worker:
+        return len(worker.finish())
 
 
 def fill(count: int) -> dict[str, dict[str, Any]]:
@@ -63,47 +87,25 @@ def fill(count: int) -> dict[str, dict[str, Any]]:
 
 
 def migrated(documents: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {
-        id_: {"n": data["n"] * 2, "first": f"A{data['n']}", "last": f"B{data['n']}"} for id_, data in documents.items()
-    }
-
-
-def kill_at_every_step(folder: Path, direction: str, size: int) -> Iterator[int]:
-    """Run a migration again and again, each time for one commit, until it comes to its end."""
-    for kill in range(100):
-        with Worker(migrate, str(folder), direction, 2, size) as worker:
-            if worker.report() == "done":
-                return
-        yield kill
-    raise AssertionError("the migration does not end")
+    return {id_: {"n": data["n"], "first": f"A{data['n']}", "last": f"B{data['n']}"} for id_, data in documents.items()}
 
 
 @pytest.mark.usefixtures("consistent")
 def test_a_kill_at_every_step_both_ways(files: Files) -> None:
-    documents = fill(DOCUMENTS)
+    documents = fill(40)
     then = env.storage.users.set("u000000", documents["u000000"]).txid or 0
-    files.add(OPERATIONS, CODE)
-    kills = sum(1 for _ in kill_at_every_step(files.folder, "up", 20))
-    assert kills > 5
-    assert dict(env.storage.users.items()) == migrated(documents)
-    shown = {id_: {**data, "n": data["n"] // 2} for id_, data in migrated(documents).items()}
-    assert dict(env.storage.users.as_of(then).items()) == shown
-    kills = sum(1 for _ in kill_at_every_step(files.folder, "down", 20))
-    assert kills > 5
+    files.add(RENAME + DOUBLE + SPLIT, CODE)
+    kills(files.folder, "up", 20)
+    after = migrated(documents)
+    assert dict(env.storage.users.items()) == {id_: {**data, "n": data["n"] * 2} for id_, data in after.items()}
+    assert dict(env.storage.users.as_of(then).items()) == after
+    kills(files.folder, "down", 20)
     assert dict(env.storage.users.items()) == documents
 
 
-LARGE = int(os.environ.get("KONTRACT_TEST_MIGRATED", "3000"))  # documents; 100,000 takes about a minute
-
-
-def test_kills_at_any_moment_of_a_large_migration(files: Files) -> None:
-    documents = fill(LARGE)
-    files.add(OPERATIONS, CODE)
-    done, begun, kills = False, time.monotonic(), 0
-    while not done:
-        with Worker(migrate, str(files.folder), "up", 0, 500) as worker:
-            patience = random.uniform(0.2, 1.0) * max(1.0, LARGE / 20_000) * (1 + kills)
-            done = worker._receiver.poll(patience) and worker.report() == "done"
-        kills += not done
+def test_a_kill_at_every_step_of_a_hundred_thousand_documents(files: Files) -> None:
+    documents = fill(100_000)
+    files.add(RENAME + SPLIT, CODE)
+    assert kills(files.folder, "up") == 3 + 1 + 200 + 1 - 1  # operations, the file, batches, the end; less the first
     assert dict(env.storage.users.items()) == migrated(documents)
-    print(f"{LARGE:,} documents, {kills} kills, {time.monotonic() - begun:.1f} s")
+    assert moving.pending(*locate()) == []
