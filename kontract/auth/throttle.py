@@ -5,7 +5,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, NoReturn
 
 from django.http import HttpRequest
 
@@ -54,13 +54,26 @@ full = _Full()
 
 def count(kind: str, key: str) -> None:
     """Count one event of a ``kind`` that ``KONTRACT["AUTH"]["rates"]`` names.  Raises ``RateLimitedError``."""
-    bucket = f"auth:{kind}:{key}"
-    place = (get_namespace(), bucket)
-    if not (seconds := full.find(place)) and (seconds := take(bucket, get_settings().AUTH.rates[kind])):
-        full.note(place, seconds)
-    if seconds:
-        wait = int(seconds) + 1
-        raise RateLimitedError(f"That was too often. Try again in {wait} seconds.", wait)
+    check(kind, key)
+    bucket = _name(kind, key)
+    if seconds := take(bucket, get_settings().AUTH.rates[kind]):
+        full.note((get_namespace(), bucket), seconds)
+        _refuse(seconds)
+
+
+def check(kind: str, key: str) -> None:
+    """See count(); but count nothing, and go by what this process knows, without asking the database."""
+    if seconds := full.find((get_namespace(), _name(kind, key))):
+        _refuse(seconds)
+
+
+def _name(kind: str, key: str) -> str:
+    return f"auth:{kind}:{key}"
+
+
+def _refuse(seconds: float) -> NoReturn:
+    wait = int(seconds) + 1
+    raise RateLimitedError(f"That was too often. Try again in {wait} seconds.", wait)
 
 
 def count_of(kind: str, request: HttpRequest | None) -> None:
@@ -85,6 +98,6 @@ def failures(account: str, request: HttpRequest | None) -> Iterator[None]:
         raise
     finally:
         if not failed:
-            bucket = f"auth:failures:{key}"
+            bucket = _name("failures", key)
             give_back(bucket, get_settings().AUTH.rates["failures"])
             full.forget((get_namespace(), bucket))

@@ -6,7 +6,7 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.apps import apps
 from django.http import HttpRequest
 
-from kontract.auth import users
+from kontract.auth import admission, users
 from kontract.auth.sessions import aauthenticate, authenticate
 from kontract.context import CallContext, Identity, calling
 from kontract.exceptions import ConfigurationError
@@ -22,7 +22,7 @@ class AuthMiddleware:
 
     ``MIDDLEWARE = [..., "kontract.middleware.AuthMiddleware"]``, after Django's ``AuthenticationMiddleware``, if there
     is one.  ``Authorization: Bearer <access token>`` wins over a session's cookie, and needs no CSRF token; one that is
-    not valid is answered with 401, whatever is asked for.
+    not valid is answered with 401, whatever is asked for; an attempt to sign in that is one too many, with 429.
     """
 
     sync_capable = True
@@ -40,6 +40,7 @@ class AuthMiddleware:
         if self._is_async:
             return self._answer(request)
         try:
+            admission.check(request)
             identity = _identify(request)
         except Exception as error:
             return refuse(request, error, known_position())
@@ -51,6 +52,7 @@ class AuthMiddleware:
     async def _answer(self, request: HttpRequest) -> Any:
         """See __call__()."""
         try:
+            admission.check(request)
             identity = await _aidentify(request)
         except Exception as error:
             return refuse(request, error, known_position())
