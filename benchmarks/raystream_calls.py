@@ -2,7 +2,7 @@
 
 The generated client's runtime makes the same call with the channel and without, in turns, to servers in the same
 process: to Django's whole WSGI handler, so that both ends count and no network; with ``--live`` to uvicorn over TCP, as
-clients do.  The database commits for real.
+clients do, with a pool of connections as ``docs/deploying.md`` has it.  The database commits for real.
 """
 
 import argparse
@@ -88,17 +88,24 @@ def _set_up(secret: bytes, *, flush: bool) -> dict[str, Any]:
 
 
 @contextmanager
-def configured() -> Iterator[None]:
-    """Set Django up, on a database that is made anew."""
+def configured(*, pool: bool) -> Iterator[None]:
+    """Set Django up, on a database that is made anew.
+
+    Under ASGI Django opens a connection for each request, unless there is a ``pool``.
+    """
     import django
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
     django.setup()
+    from django.db import connection
     from django.test import override_settings
 
     from benchmarks.database import fresh_database
 
     with fresh_database(), override_settings(ROOT_URLCONF="benchmarks.raystream_urls", ALLOWED_HOSTS=["localhost"]):
+        if pool:
+            connection.close()
+            connection.settings_dict |= {"CONN_MAX_AGE": 0, "OPTIONS": {"pool": True}}
         yield
 
 
@@ -117,7 +124,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=30, help="rounds of 20 calls of each kind (default: 30)")
     parser.add_argument("--live", action="store_true", help="call uvicorn over TCP")
     options = parser.parse_args()
-    with configured():
+    with configured(pool=options.live):
         effort = Effort(rounds=options.rounds, repeats=20, warm_up=30)
         for title, ratios in measure(effort, live=options.live).items():
             for name, found in ratios.items():

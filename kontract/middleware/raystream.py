@@ -1,7 +1,7 @@
 """The encrypted channel in Django: the outermost middleware, so that all others see requests as if there were none."""
 
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -72,7 +72,7 @@ class RaystreamMiddleware:
     def _receive(self, request: HttpRequest) -> Arrival | HttpResponseBase:
         """Return the request that was admitted, or the answer to anything else."""
         try:
-            arrived = self._gate.receive(_read(request, self._gate.limits.frame), client_network(request))
+            arrived = self._gate.receive(_read(request, self._gate.limits.frame), partial(client_network, request))
         except NotAuthenticError:
             return reset()
         except RateLimitedError as error:

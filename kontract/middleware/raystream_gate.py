@@ -1,6 +1,7 @@
 """The way in: what a message of the channel becomes, and what is counted before it costs anything."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -54,8 +55,8 @@ class Gate:
         self._pending = Rate(count=self._burst, seconds=PENDING_SECONDS)
         self.limits = self._server.limits
 
-    def receive(self, data: bytes, network: str) -> "bytes | Arrival":
-        """Return the answer to a handshake, or the request that came; ``network`` is where from.
+    def receive(self, data: bytes, find_network: Callable[[], str]) -> "bytes | Arrival":
+        """Return the answer to a handshake, or the request that came; ``find_network`` tells where from.
 
         Raises ``NotAuthenticError``, and ``RateLimitedError`` before a handshake costs a computation.
         """
@@ -66,7 +67,7 @@ class Gate:
                 opened = self._server.open(message, state)
             admitted = self._sessions.change(message.sid, partial(_admit_request, opened, now))
             return Arrival(admitted=admitted, sessions=self._sessions)
-        self._count(f"raystream:{network}", self._rate, self._rate.count)
+        self._count(f"raystream:{find_network()}", self._rate, self._rate.count)
         if isinstance(message, frames.Resume):
             with self._sessions.seek(message.sid) as state:
                 resuming = self._server.open_resume(message, state, now)

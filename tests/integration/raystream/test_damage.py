@@ -91,6 +91,6 @@ def test_time_does_not_tell_a_session_that_exists_from_one_that_does_not(kind: s
     forged = good[:-1] + bytes([good[-1] ^ 1])
     gate = Gate(cast(RaystreamOptions, get_settings().RAYSTREAM))
     strange = forged[:4] + b"?" * 16 + forged[20:]
-    known, unknown = (refused(partial(gate.receive, data, "n")) for data in (forged, strange))
+    known, unknown = (refused(partial(gate.receive, data, lambda: "n")) for data in (forged, strange))
     known()  # what this process has not heard of it asks for once
     assert any(compare(known, unknown, 150) > UNLIKELY for _ in range(5))
