@@ -61,7 +61,7 @@ def send(purpose: str, principal: Principal) -> None:
     """Send a principal the link for ``purpose``, "reset" or "verify".  Raises ``UnsupportedError``."""
     link = find_link(purpose)
     token = f"{principal.pk}.{_Generator(purpose).make_token(cast(Any, principal))}"
-    text = _TEXTS[purpose].format(link=link.format(token=token))
+    text = _TEXTS[purpose].format(link=link.replace("{token}", token))
     send_mail(_SUBJECTS[purpose], text, get_settings().AUTH.email_from, [principal.email or ""])
 
 

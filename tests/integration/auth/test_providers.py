@@ -10,6 +10,7 @@ from django.test import Client, override_settings
 
 from kontract.auth.checks import check_auth
 from kontract.auth.sessions import known
+from kontract.checks import check_settings
 from tests.integration.auth import sso
 from tests.integration.auth.people import PASSWORD, Person, code_of
 
@@ -133,6 +134,33 @@ def test_settings_that_cannot_be_are_checks(auth: dict[str, Any], message: str) 
         (error,) = check_auth()
     assert error.id == "kontract.E041"
     assert message in error.msg
+
+
+@pytest.mark.parametrize(
+    ("auth", "message"),
+    [
+        ([], "must be a dict"),
+        ({"provider": []}, "unknown option 'provider'. Did you mean 'providers'"),
+        ({"providers": "kontract.auth.providers.PasswordProvider"}, "must be a list"),
+        ({"allow_anonymous": "no"}, "must be True or False"),
+        ({"issuer": None}, "must be a string"),
+        ({"algorithm": "none"}, 'must be "HS256" or "EdDSA"'),
+        ({"algorithm": "RS256"}, 'must be "HS256" or "EdDSA"'),
+        ({"access_seconds": "600"}, "must be a number that is not negative"),
+        ({"reuse_seconds": -1}, "must be a number that is not negative"),
+        ({"leeway_seconds": 31}, "at most 30"),
+        ({"session_cache_seconds": 1.5}, "at most 1"),
+        ({"concurrent_hashes": 0}, "at least 1"),
+        ({"rates": {"logins": "30/m"}}, "has 'logins'; it may have"),
+        ({"rates": "30/m"}, "must be a dict of rates"),
+        ({"email_links": {"reset": "https://app.example/reset"}}, "that contain {token}"),
+        ({"email_links": {"welcome": "https://app.example/?t={token}"}}, "that contain {token}"),
+        ({"cookie_secure": 1}, "must be True, False or None"),
+    ],
+)
+def test_options_are_checked_by_type_and_bounds(auth: Any, message: str) -> None:
+    with override_settings(KONTRACT={"AUTH": auth}):
+        assert [(error.id, message in error.msg) for error in check_settings()] == [("kontract.E001", True)]
 
 
 def test_the_middleware_has_to_come_after_djangos(settings: Any) -> None:
