@@ -1,6 +1,7 @@
 """What happens in one process acts in the server of another, within a second."""
 
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,10 @@ import httpx
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
+from pytest_django import DjangoDbBlocker
 
+import kontract
+from kontract import tables
 from kontract.auth import sessions
 from kontract.auth.models import Principal
 from kontract.auth.principals import set_groups
@@ -21,11 +25,28 @@ PROVIDERS = [f"kontract.auth.providers.{kind}Provider" for kind in ("Anonymous",
 WITHIN = 1.0  # second
 
 
+@pytest.fixture(scope="module")
+def place(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[tuple[str, str]]:
+    """The namespace of a server, and where that is."""
+    name = f"auth-{uuid.uuid4().hex}"
+    with django_db_blocker.unblock():
+        tables.create_namespace(name)
+        with kontract.namespace(name), Worker(run, Path(), {"providers": PROVIDERS}) as worker:
+            yield name, f"http://127.0.0.1:{worker.report()}/kontract/rpc/"
+
+
 @pytest.fixture
-def server(namespace: str) -> Iterator[str]:
-    """Where a server of the test's namespace is."""
-    with Worker(run, Path(), {"providers": PROVIDERS}) as worker:
-        yield f"http://127.0.0.1:{worker.report()}/kontract/rpc/"
+def server(place: tuple[str, str]) -> Iterator[str]:
+    """Where the server is, in whose namespace the test runs."""
+    name, url = place
+    with kontract.namespace(name):
+        yield url
+
+
+@pytest.fixture
+def ada(server: str) -> Person:
+    """Somebody with an account."""
+    return Person().register(f"{uuid.uuid4().hex}@example.com")
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +96,7 @@ def test_leaving_a_group(server: str, ada: Person) -> None:
 
 
 def test_a_change_of_password_elsewhere(server: str, ada: Person) -> None:
-    other = ada.login("ada@example.com")
+    other = ada.login(ada.call("auth_me")["email"])
     assert (ask(server, ada), ask(server, other)) == ([], [])
     ada.keep(ada.call("auth_password", old_password=PASSWORD, new_password="difference engine"))
     since = time.monotonic()
@@ -94,7 +115,7 @@ class TestDjangosUsers:
     """What is done to a user of Django's acts on its principal's sessions."""
 
     @pytest.fixture
-    def person(self, grace: Any) -> Person:
+    def person(self, server: str, grace: Any) -> Person:
         person = Person()
         credentials = {"username": "grace", "password": PASSWORD}
         return person.keep(person.call("auth_login", provider="django", credentials=credentials))
