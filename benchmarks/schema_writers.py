@@ -68,7 +68,8 @@ def _writing(count: int) -> Iterator[dict[str, Waits]]:
     from django.db import connection
 
     connection.close()
-    context, found = multiprocessing.get_context("fork"), {}
+    context = multiprocessing.get_context("fork")
+    found: dict[str, Waits] = {}
     stop, pipes = context.Event(), {}
     for function in (_set, _read_and_set):
         pipes[function.__name__.strip("_").replace("_", " ")], sender = context.Pipe(duplex=False)

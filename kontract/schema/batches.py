@@ -52,7 +52,7 @@ def _moved(table: Table, casts: Casts, row: Sequence[Any], undone: int | None) -
     moved = casts.cast(data, number)
     for change in casts.chain(number):
         _check_converted(table, id_, change, number < casts.own, data, moved)
-    if undone is None or previous is None:
+    if undone is None or previous is None or number < undone:  # older code wrote it since, as it is to be
         return moved
     return _taken_back(casts, undone, (data, number), (previous, previous_number), moved)
 
