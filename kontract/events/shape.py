@@ -34,7 +34,7 @@ class Shape:
 
     def tell_new(self, page: Shared, after: Cursor) -> bytes:
         """Return the same of a page that all streams are being told of: it is made once, and kept as long as that."""
-        if page.seen and page.seen[0].change.cursor <= after:
+        if page.after < after and page.seen and page.seen[0].change.cursor <= after:
             return self.tell(page, after)
         if (text := page.texts.get(self)) is None:
             text = page.texts[self] = b"".join(self._tell(page.seen))

@@ -9,20 +9,18 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
-from math import inf
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any, Final
 
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest
 
-from kontract.conf import get_settings
 from kontract.context import CallContext, Identity, get_namespace, namespace
 from kontract.events.credentials import Credential, check_expiry
 from kontract.events.cursor import Cursor
-from kontract.events.live import Key, Question, SharedLive, Version, get_lives
+from kontract.events.live import Question
+from kontract.events.patience import RESTS, SENDS, WORKS, Patience
+from kontract.events.results import Results
 from kontract.events.seats import Seat
 from kontract.events.shape import find_shape
 from kontract.events.sharing import Hub, Shared, catchers, get_hub, read_latest, read_shared, run
@@ -38,19 +36,6 @@ logger = logging.getLogger("kontract.events")
 
 _STALE_SECONDS: Final = PERIOD * 1.5  # since the caller was looked up, after which nothing is told before a new look
 _PAUSE: Final = 0.5  # seconds before reading again what could not be read
-
-
-@dataclass(slots=True)
-class _Following:
-    """A live query of this stream, and what was sent of it: the last version, and the last that was a result."""
-
-    question: Question
-    key: Key
-    live: SharedLive
-    wake: Callable[[], None]
-    sent: int | None = None
-    result: int | None = None
-    digest: str | None = None
 
 
 class Stream:
@@ -74,8 +59,7 @@ class Stream:
         self.tables = frozenset(subscription.table for subscription in tables.values())
         self._subscriptions = tables
         self._questions = questions
-        self._following: dict[str, _Following] = {}
-        self._request = request
+        self._results = Results(questions, request, self._wake)
         self._cursor = cursor
         self._seat = seat
         self._hub: Hub = get_hub()
@@ -85,11 +69,8 @@ class Stream:
         self._is_woken = False  # and it may have again
         self._is_silent = False  # for long
         self._waiter: asyncio.Future[bytes | None] | None = None
-        self._sent = inf  # the time at which a part was given away that is being sent
+        self._patience = Patience(credential, self._be_silent, self._cut_off)
         self._sender: asyncio.Task[Any] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._rings_at = inf
-        self._due = 0.0  # the time of the event loop at which it is silent for long
         self._failure: Exception | None = None
         self._must_read = is_resumed  # from the database, which tells whether the position can be gone on from
         self._accept(identity)
@@ -146,10 +127,8 @@ class Stream:
         self._seat.release()
         self._hub.leave(self)
         get_watch().remove(self)
-        for name in list(self._following):
-            self._unfollow(name)
-        if self._timer is not None:
-            self._timer.cancel()
+        self._results.leave()
+        self._patience.stop()
 
     # --- Being read from ---------------------------------------------------------------------------------------------
 
@@ -158,20 +137,16 @@ class Stream:
 
     async def __anext__(self) -> bytes:
         """Return the next part of the text; whoever calls has sent the last one."""
-        self._sent = inf
-        text = await self._find_next()
-        self._sent = self._loop.time()
+        text = None
+        while not text:
+            if self._is_at_rest and not self._is_woken:
+                text = await self._rest()
+            else:
+                self._patience.enter(WORKS)
+                text = await anext(self._parts)
+                self._is_at_rest = not text
+        self._patience.enter(SENDS)
         return text
-
-    async def _find_next(self) -> bytes:
-        while True:
-            if self._is_at_rest:
-                if text := await self._rest():
-                    return text
-                self._is_at_rest = False
-            if text := await anext(self._parts):
-                return text
-            self._is_at_rest = True
 
     async def aclose(self) -> None:
         """End it."""
@@ -180,10 +155,8 @@ class Stream:
 
     async def _rest(self) -> bytes | None:
         """Return what is to be sent, once there is something; None where the generator knows."""
-        if self._is_woken:
-            return None
         self._waiter = self._loop.create_future()
-        self._set_timer()
+        self._patience.enter(RESTS)
         try:
             return await self._waiter
         finally:
@@ -194,50 +167,13 @@ class Stream:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def _set_timer(self) -> None:
-        """Be waked where there is nothing for long.  The timer is not moved each time: when it rings it goes on."""
-        seconds = get_settings().EVENTS.keep_alive_seconds
-        if self.credential.expires is not None:
-            seconds = max(0.0, min(seconds, self.credential.expires - time.time()))
-        self._due = self._loop.time() + seconds
-        if self._due < self._rings_at:
-            self._ring_at(self._due)
+    def _be_silent(self) -> None:
+        self._is_silent = True
+        self._wake()
 
-    def _ring_at(self, due: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._rings_at = due
-        self._timer = self._loop.call_at(due, self._ring)
-
-    def _ring(self) -> None:
-        now, due = self._loop.time(), self._find_due()
-        self._rings_at = inf
-        if now < due:
-            self._ring_at(due)
-        elif self._is_resting():
-            self._is_silent = True
-            self._wake()
-        else:
-            self._cut_off()
-
-    def _find_due(self) -> float:
-        """Return when something is to be done if nothing happens until then."""
-        if self._is_resting():
-            return self._due
-        options, now = get_settings().EVENTS, self._loop.time()
-        if self._sent == inf:  # it finds out what to send
-            return now + options.send_seconds
-        expires = inf if self.credential.expires is None else now + self.credential.expires - time.time()
-        return min(self._sent + options.send_seconds, expires)
-
-    def _is_resting(self) -> bool:
-        return self._waiter is not None and not self._waiter.done()
-
-    def _cut_off(self) -> None:
+    def _cut_off(self, seconds: float) -> None:
         """End what sends: the client does not read, so it cannot be told why."""
-        logger.info(
-            "A stream is cut off (too_slow): its client has not read since %.0f s.", self._loop.time() - self._sent
-        )
+        logger.info("A stream is cut off (too_slow): its client has not read since %.0f s.", seconds)
         if self._sender is not None:
             self._sender.cancel()
 
@@ -247,7 +183,7 @@ class Stream:
         """Yield the parts of the text, and nothing (``b""``) where there is nothing to say for now."""
         try:
             self._sender = asyncio.current_task()
-            self._ring_at(self._find_due())
+            self._patience.start()
             await release_thread()
             yield PADDING + encode("stream-open", json.dumps({"txid": self._cursor.txid}), self._cursor)
             get_watch().add(self)
@@ -264,10 +200,12 @@ class Stream:
         while True:
             self._is_woken = False
             await self._check_caller()
-            await self._follow_all()
+            if self._questions:
+                with namespace(self.namespace):
+                    await self._results.follow(self.identity)
             async for text in self._tell_changes():
                 yield text
-            for text in self._tell_results():
+            for text in self._results.tell():
                 yield text
             yield b""
             if self._is_silent:
@@ -330,49 +268,6 @@ class Stream:
         self._must_read = False
         self._cursor = Cursor(latest)
         return encode("stream-reset", json.dumps({"txid": latest}), self._cursor)
-
-    # --- Results -----------------------------------------------------------------------------------------------------
-
-    async def _follow_all(self) -> None:
-        """Follow the live queries as who the caller is now."""
-        if not self._questions:
-            return
-        with namespace(self.namespace):
-            for name, question in self._questions.items():
-                before = self._following.get(name)
-                if before is not None and before.key == question.make_key(self.identity, self._request):
-                    continue
-                wake = partial(self._wake)  # of its own: two live queries may be the same
-                key, live = await get_lives().follow(question, self._request, self.identity, wake)
-                self._unfollow(name)
-                digest = question.known if before is None else before.digest
-                self._following[name] = _Following(question, key, live, wake, digest=digest)
-
-    def _unfollow(self, name: str) -> None:
-        if (following := self._following.pop(name, None)) is not None:
-            get_lives().leave(following.key, following.wake)
-
-    def _tell_results(self) -> Iterator[bytes]:
-        for name, following in self._following.items():
-            version = following.live.version
-            if version is not None and version.number != following.sent:
-                yield encode("live", _tell_version(name, following, version))
-                following.sent = version.number
-                if version.is_result:
-                    following.result, following.digest = version.number, version.digest
-
-
-def _tell_version(name: str, following: _Following, version: Version) -> str:
-    """Return what is sent of a version: whatever is the shortest."""
-    head = json.dumps({"sub": name, "txid": version.txid})[:-1]
-    if not version.is_result:
-        return f'{head},"problem":{version.text.decode()}}}'
-    head = f'{head},"digest":"{version.digest}"'
-    if following.digest == version.digest:
-        return f'{head},"same":true}}'
-    if version.patch is not None and version.base == following.result:
-        return f'{head},"patch":{version.patch.decode()}}}'
-    return f'{head},"result":{version.text.decode()}}}'
 
 
 def _report(error: Exception) -> bytes:
