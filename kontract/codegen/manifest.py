@@ -6,23 +6,22 @@ the same project gives the same manifest on every machine.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from inspect import Parameter
-from typing import Any, get_origin, get_type_hints
+from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter
 from pydantic_core import PydanticSerializationError
-from typing_extensions import TypedDict
 
 from kontract.codegen.channel import ChannelEntry, describe_channel
-from kontract.codegen.schemas import Schema, Source, build_schemas
+from kontract.codegen.schemas import Schema
+from kontract.codegen.shapes import Described, describe_shapes
 from kontract.conf import Policy
 from kontract.exceptions import CallError, ConfigurationError
 from kontract.perms import Perm
 from kontract.rpc.channel import find_policy
-from kontract.rpc.codec import Codec, get_codec
-from kontract.rpc.procedure import Procedure, signature
-from kontract.rpc.results import HttpResp
+from kontract.rpc.procedure import Procedure
+from kontract.rpc.shape import Shape
 
 _ANY: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_bytes="base64"))
 
@@ -114,14 +113,12 @@ def build_manifest(procedures: Iterable[Procedure[..., Any]]) -> Manifest:
     """
     known = sorted(procedures, key=lambda procedure: procedure.name)
     _check_errors(known)
-    schemas, definitions, inputs = build_schemas([source for procedure in known for source in _list_sources(procedure)])
+    described = describe_shapes(known)
     channel = describe_channel()
     return Manifest(
-        procedures=tuple(
-            _describe(procedure, get_codec(procedure), schemas, has_channel=channel is not None) for procedure in known
-        ),
-        definitions=definitions,
-        inputs=inputs,
+        procedures=tuple(_describe(procedure, described, has_channel=channel is not None) for procedure in known),
+        definitions=described.definitions,
+        inputs=described.inputs,
         channel=channel,
     )
 
@@ -145,26 +142,8 @@ def _place(error: type[CallError]) -> str:
     return f"{error.__module__}.{error.__qualname__}"
 
 
-def _list_sources(procedure: Procedure[..., Any]) -> list[Source]:
-    codec = get_codec(procedure)
-    return [
-        ((procedure.name, "arguments"), "validation", codec.arguments),
-        ((procedure.name, "result"), "serialization", codec.result),
-        *(((procedure.name, error.__qualname__), "serialization", _adapt(error)) for error in procedure.errors),
-    ]
-
-
-def _adapt(error: type[CallError]) -> TypeAdapter[Any]:
-    """Return the shape of an error's members of the problem document."""
-    make: Any = TypedDict
-    hints = get_type_hints(error, include_extras=True)
-    return TypeAdapter(make("Members", {f.name: hints[f.name] for f in fields(error)} if is_dataclass(error) else {}))
-
-
-def _describe(
-    procedure: Procedure[..., Any], codec: Codec, schemas: Mapping[tuple[str, str], Schema], *, has_channel: bool
-) -> ProcedureEntry:
-    policy = find_policy(procedure)
+def _describe(procedure: Procedure[..., Any], described: Described, *, has_channel: bool) -> ProcedureEntry:
+    policy, shape = find_policy(procedure), described.shapes[procedure.name]
     return ProcedureEntry(
         name=procedure.name,
         egroup=procedure.egroup,
@@ -174,36 +153,31 @@ def _describe(
         raystream=policy if has_channel or policy == "required" else None,
         is_read_only=procedure.is_read_only,
         is_stream=procedure.is_stream,
-        is_download=codec.is_download,
-        has_own_status=_has_own_status(procedure),
+        is_download=shape.result.is_download,
+        has_own_status=shape.result.has_own_status,
         has_etag=procedure.etag,
-        uploads=tuple(UploadEntry(name=u.name, required=u.required, many=u.many) for u in codec.uploads.values()),
-        positional=_list_positional(procedure),
-        arguments=_add_defaults(schemas[procedure.name, "arguments"], procedure),
-        result=schemas[procedure.name, "result"]["properties"]["result"],
+        uploads=tuple(UploadEntry(name=u.name, required=u.required, many=u.many) for u in shape.uploads.values()),
+        positional=tuple(p.name for p in shape.parameters if p.kind is not Parameter.KEYWORD_ONLY),
+        arguments=_add_defaults(described.arguments[procedure.name], shape),
+        result=described.results[procedure.name],
         errors=tuple(
             ErrorEntry(
                 name=error.__name__,
                 code=error.code,
                 status=int(error.http_status),
                 doc=error.summary(),
-                members=schemas[procedure.name, error.__qualname__],
+                members=described.members[error],
             )
             for error in sorted(procedure.errors, key=lambda error: (error.__name__, error.code))
         ),
     )
 
 
-def _list_positional(procedure: Procedure[..., Any]) -> tuple[str, ...]:
-    parameters = signature(procedure.function).parameters.values()
-    return tuple(p.name for p in parameters if p.kind is not Parameter.KEYWORD_ONLY)
-
-
-def _add_defaults(arguments: Schema, procedure: Procedure[..., Any]) -> Schema:
+def _add_defaults(arguments: Schema, shape: Shape) -> Schema:
     """Return the schema of the arguments with the defaults that JSON can tell."""
-    parameters = signature(procedure.function).parameters
+    defaults = {parameter.name: parameter.default for parameter in shape.parameters}
     properties = {
-        name: {**schema, **_write_default(parameters[name].default)} for name, schema in arguments["properties"].items()
+        name: {**schema, **_write_default(defaults[name])} for name, schema in arguments["properties"].items()
     }
     return {**arguments, "properties": properties}
 
@@ -217,8 +191,3 @@ def _write_default(default: Any) -> dict[str, Any]:
 
 def _write_perm(perm: Perm) -> str:
     return "".join(bit.name or "_" if perm & bit else "_" for bit in (Perm.R, Perm.W, Perm.X))
-
-
-def _has_own_status(procedure: Procedure[..., Any]) -> bool:
-    annotation = get_type_hints(procedure.function).get("return")
-    return (get_origin(annotation) or annotation) is HttpResp

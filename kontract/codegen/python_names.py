@@ -25,7 +25,9 @@ def name_all(texts: Iterable[str], reserved: Collection[str] = (), *, private: b
 
 def _make_identifier(text: str, *, private: bool) -> str:
     """Return the text as Python would read it, see https://docs.python.org/3/reference/lexical_analysis.html."""
-    name = "".join(char if f"x{char}".isidentifier() else "_" for char in normalize("NFKC", text))
+    name = normalize("NFKC", text)
+    if not name.isidentifier():
+        name = "".join(char if f"x{char}".isidentifier() else "_" for char in name)
     name = name if private else name.lstrip("_")
     return name if name.isidentifier() else f"x{name}"
 

@@ -9,6 +9,8 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from kontract.rpc.codec import CONFIG
+
 Schema = Mapping[str, Any]
 Key = tuple[str, str]
 Source = tuple[Key, Literal["validation", "serialization"], "TypeAdapter[Any]"]
@@ -116,6 +118,11 @@ class _Generator(GenerateJsonSchema):
     """Pydantic's schemas, but alike for reading and writing where a client need not know the difference."""
 
     ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}
+
+    def generate_definitions(self, inputs: Any) -> Any:
+        """Describe types by the settings of calls, from which pydantic takes out those that are used twice."""
+        with self._config_wrapper_stack.push(CONFIG):
+            return super().generate_definitions(inputs)
 
     def sort(self, value: JsonSchemaValue, parent_key: str | None = None) -> JsonSchemaValue:
         """Keep the order of fields, which is the author's."""

@@ -23,7 +23,8 @@ class Result(NamedTuple):
     """What comes back: ``type`` is that of the JSON value, of one item where the procedure streams."""
 
     type: Any
-    is_download: bool
+    is_download: bool = False
+    has_own_status: bool = False
 
 
 def read_upload(name: str, annotation: Any, *, required: bool) -> Upload | None:
@@ -43,12 +44,13 @@ def read_result(annotation: Any, *, is_stream: bool) -> Result:
     annotation = _strip(annotation)
     if is_stream:
         members = get_args(annotation) if get_origin(annotation) in _STREAMS else ()
-        return Result(members[0] if members else Any, False)
-    if annotation is HttpResp or get_origin(annotation) is HttpResp:
+        return Result(members[0] if members else Any)
+    has_own_status = (get_origin(annotation) or annotation) is HttpResp
+    if has_own_status:
         annotation = _strip(get_args(annotation)[0]) if get_args(annotation) else Any
     if annotation is Download:
-        return Result(None, True)
-    return Result(annotation, False)
+        return Result(None, True, has_own_status)
+    return Result(annotation, False, has_own_status)
 
 
 def _strip(annotation: Any) -> Any:

@@ -10,7 +10,7 @@ are read leniently, so that a document, where dates are text, fits ``-> Event``;
 import functools
 from collections.abc import Mapping
 from inspect import Parameter
-from typing import Any, NotRequired, get_type_hints
+from typing import Any, NotRequired, TypeVar
 
 from django.db.models import QuerySet
 from pydantic import (
@@ -26,14 +26,15 @@ from pydantic_core import PydanticSerializationError, to_json
 from typing_extensions import TypedDict
 
 from kontract.exceptions import ConfigurationError, InvalidArgumentsError, InvalidRequestError, InvalidResultError
-from kontract.rpc.annotations import read_result, read_upload
 from kontract.rpc.envelope import Arguments
-from kontract.rpc.procedure import Procedure, signature
+from kontract.rpc.procedure import Procedure
 from kontract.rpc.results import Download
+from kontract.rpc.shape import read_shape
 from kontract.tables.query import TableQuery
 
 # Bytes travel as base64, because JSON is text; NaN does not travel.
-_CONFIG = ConfigDict(allow_inf_nan=False, ser_json_bytes="base64", val_json_bytes="base64")
+CONFIG = ConfigDict(allow_inf_nan=False, ser_json_bytes="base64", val_json_bytes="base64")
+T = TypeVar("T")
 _SHOWN = 20  # errors told to the client, of one call
 
 
@@ -42,36 +43,18 @@ class Codec:
 
     def __init__(self, procedure: Procedure[..., Any]) -> None:
         self._procedure = procedure
-        parameters = list(signature(procedure.function).parameters.values())
-        self.positional = [p.name for p in parameters if p.kind is not Parameter.KEYWORD_ONLY]
-        self._positional_only = {p.name: p.default for p in parameters if p.kind is Parameter.POSITIONAL_ONLY}
-        hints = self._resolve_hints()
-        found = (read_upload(p.name, hints[p.name], required=p.default is p.empty) for p in parameters)
-        self.uploads = {upload.name: upload for upload in found if upload is not None}
-        fields = {
-            p.name: hints[p.name] if p.default is p.empty else NotRequired[hints[p.name]]
-            for p in parameters
-            if p.name not in self.uploads
-        }
-        result = read_result(hints.get("return", Any), is_stream=procedure.is_stream)
-        self.is_download = result.is_download
+        shape = read_shape(procedure)
+        self.positional = [p.name for p in shape.parameters if p.kind is not Parameter.KEYWORD_ONLY]
+        self._positional_only = {p.name: p.default for p in shape.parameters if p.kind is Parameter.POSITIONAL_ONLY}
+        self.uploads = shape.uploads
+        self.is_download = shape.result.is_download
+        fields = {name: a if name in shape.required else NotRequired[a] for name, a in shape.fields.items()}
         try:
-            self.arguments = _build_arguments(fields)
-            self.result = _build_result(result.type)
-            self.arguments.rebuild(raise_errors=True)  # pydantic waits for names that are not defined yet; we do not
-            self.result.rebuild(raise_errors=True)
+            self.arguments = adapt_arguments(fields)
+            self.result = adapt_results({"result": shape.result.type})
         except (PydanticUserError, PydanticUndefinedAnnotation) as error:
             raise ConfigurationError(
                 f"An annotation of the procedure {procedure.place} cannot be validated: {error.message}"
-            ) from error
-
-    def _resolve_hints(self) -> dict[str, Any]:
-        try:
-            return get_type_hints(self._procedure.function, include_extras=True)
-        except (NameError, SyntaxError) as error:
-            raise ConfigurationError(
-                f"An annotation of the procedure {self._procedure.place} cannot be resolved: {error}. Import its names "
-                "at the top of the module, not only while type checking."
             ) from error
 
     def decode(self, arguments: Arguments) -> tuple[list[Any], dict[str, Any]]:
@@ -161,16 +144,24 @@ class Codec:
         )
 
 
-def _build_arguments(fields: dict[str, Any]) -> "TypeAdapter[dict[str, Any]]":
+def adapt_arguments(fields: dict[str, Any]) -> "TypeAdapter[dict[str, Any]]":
+    """Return what reads an object with these members."""
     make: Any = TypedDict  # for type checkers, its fields must be written out
     shape = make("Arguments", fields)
-    shape.__pydantic_config__ = _CONFIG | {"extra": "forbid"}
-    return TypeAdapter(shape)
+    shape.__pydantic_config__ = CONFIG | {"extra": "forbid"}
+    return _complete(TypeAdapter(shape))
 
 
-def _build_result(annotation: Any) -> TypeAdapter[BaseModel]:
-    """Build the schema of ``{"result": ...}``: a model, because only its settings govern how bytes are written."""
-    return TypeAdapter(create_model("Result", __config__=_CONFIG, result=(annotation, ...)))
+def adapt_results(annotations: dict[str, Any]) -> TypeAdapter[BaseModel]:
+    """Return what writes an object with these members: a model, because only its settings govern how bytes are."""
+    fields: dict[str, Any] = {name: (annotation, ...) for name, annotation in annotations.items()}
+    return _complete(TypeAdapter(create_model("Result", __config__=CONFIG, **fields)))
+
+
+def _complete(adapter: TypeAdapter[T]) -> TypeAdapter[T]:
+    """Raise for names that are not defined yet, for which pydantic waits."""
+    adapter.rebuild(raise_errors=True)
+    return adapter
 
 
 def _as_list(result: object) -> object:

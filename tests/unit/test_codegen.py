@@ -106,6 +106,26 @@ def test_a_type_may_be_called_as_what_wraps_arguments_and_results() -> None:
     assert list(describe(arguments, result=result).definitions) == ["Arguments", "Result"]
 
 
+class Blob(TypedDict):
+    raw: bytes
+
+
+def test_bytes_are_base64_also_in_a_type_that_is_used_twice() -> None:
+    manifest = describe(Blob, list[Blob], result=Blob)
+    assert manifest.definitions["Blob"]["properties"] == {"raw": {"type": "string", "contentEncoding": "base64url"}}
+    assert manifest.inputs == {}
+
+
+def test_a_parameter_is_called_by_its_name() -> None:
+    with pytest.raises(ConfigurationError, match=r"The parameter p0\(value\) has an alias. Rename"):
+        describe(Annotated[int, Field(alias="other")])
+
+
+def test_an_annotation_that_cannot_be_described_is_told_by_its_procedure() -> None:
+    with pytest.raises(ConfigurationError, match=r"describe.<locals>.function .* cannot be validated"):
+        describe(int, type("Odd", (), {}))
+
+
 def test_parameters_have_kinds_and_defaults() -> None:
     def function(a: int, /, b: bytes = b"\xff", *, c: Point = Point(1), d: Any = object()) -> None: ...  # noqa: B008
 

@@ -18,6 +18,7 @@ from kontract.codegen.cookbook.accounts import describe_ways
 from kontract.codegen.cookbook.describing import describe, list_limits, write_type
 from kontract.codegen.cookbook.facts import list_badges, list_facts
 from kontract.codegen.cookbook.folding import fold
+from kontract.codegen.cookbook.fragments import write_types
 from kontract.codegen.cookbook.patterns import sample_pattern
 from kontract.codegen.cookbook.recipe import Recipe, find_example, gather, mark_examples
 from kontract.codegen.cookbook.samples import Sampler, sample_number, sample_text
@@ -248,10 +249,14 @@ def test_snippets_of_python_compile(recipes: dict[str, Recipe]) -> None:
 # --- Pages ---
 
 
+def write_html(recipe: Recipe, **options: Any) -> str:
+    return pages.write_page("Zoo", recipe, URL, types=write_types(recipe.definitions), **options)
+
+
 def test_the_pages_people_have_read(recipes: dict[str, Recipe]) -> None:
     page = markdown.write_page(recipes["zoo_put"], URL)
     assert page == (GOLDEN / "zoo_put.md").read_text(encoding="utf-8")
-    html = pages.write_page("Zoo", recipes["zoo_put"], URL)
+    html = write_html(recipes["zoo_put"])
     assert html == (GOLDEN / "zoo_put.html").read_text(encoding="utf-8")
 
 
@@ -331,7 +336,7 @@ def test_no_text_becomes_an_element_of_its_author(text: str) -> None:
 
 
 def test_data_for_the_form_cannot_end_its_element(recipes: dict[str, Recipe]) -> None:
-    html = pages.write_page("Zoo", recipes["zoo_everything"], URL, mount="/k", auth=None, session="</script><b>")
+    html = write_html(recipes["zoo_everything"], mount="/k", auth=None, session="</script><b>")
     (data,) = re.findall(r'<script id="kontract-data" type="application/json">(.*?)</script>', html, re.DOTALL)
     assert json.loads(data)["session"] == "</script><b>"
 

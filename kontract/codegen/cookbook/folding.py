@@ -11,7 +11,8 @@ from kontract.codegen.schemas import PREFIX
 
 def fold(manifest: Manifest) -> Manifest:
     """Return a manifest in which what is sent, and tells its defaults, stands for both, by the name of what comes."""
-    alike = find_alike(manifest)
+    if not (alike := find_alike(manifest)):
+        return replace(manifest, inputs={})
     definitions = dict(manifest.definitions)
     for name, like in alike.items():
         definitions[like] = definitions.pop(name)

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from django.template import Context, Engine
-from django.utils.html import escape, json_script
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.html import json_script
+from django.utils.safestring import SafeString
 
-from kontract.codegen.cookbook.describing import describe, is_object, list_fields
+from kontract.codegen.cookbook import fragments
+from kontract.codegen.cookbook.describing import describe, list_fields
 from kontract.codegen.cookbook.facts import list_badges, list_facts, list_files, list_headers
 from kontract.codegen.cookbook.grouping import group
 from kontract.codegen.cookbook.markdown import FOLDER
@@ -47,7 +48,8 @@ def _render(template: str, values: Mapping[str, Any]) -> str:
 
 def write_files(title: str, recipes: Sequence[Recipe], url: str) -> dict[str, str]:
     """Return the texts of all files of a site by their paths within its folder."""
-    pages = {f"{FOLDER}/{recipe.entry.name}.html": write_page(title, recipe, url) for recipe in recipes}
+    types = fragments.write_types({name: schema for recipe in recipes for name, schema in recipe.definitions.items()})
+    pages = {f"{FOLDER}/{recipe.entry.name}.html": write_page(title, recipe, url, types=types) for recipe in recipes}
     assets = {f"assets/{name}": (ASSETS / name).read_text(encoding="utf-8") for name in STATIC_ASSETS}
     index = write_index(title, recipes)
     return {"index.html": index, "search-index.js": write_search_index(recipes), **assets, **pages}
@@ -92,34 +94,42 @@ def _strip(text: str) -> str:
 
 
 def write_page(
-    title: str, recipe: Recipe, url: str, *, home: str = "index.html", mount: str | None = None, **more: Any
+    title: str,
+    recipe: Recipe,
+    url: str,
+    *,
+    types: Mapping[str, SafeString],
+    home: str = "index.html",
+    mount: str | None = None,
+    **more: Any,
 ) -> str:
     """Return the page of a procedure.
 
-    ``url`` is where kontract's URLs are mounted, for examples.  With ``mount``, the path of the same place, the page
-    has a form that makes calls there; ``more`` is for the template, and in ``auth`` and ``session`` for the form.
+    ``url`` is where kontract's URLs are mounted, for examples; ``types`` has what pages say of its definitions.  With
+    ``mount``, the path of the same place, the page has a form that makes calls there; ``more`` is for the template, and
+    in ``auth`` and ``session`` for the form.
     """
     entry = recipe.entry
-    types = [{"name": name, **_describe_type(schema)} for name, schema in recipe.definitions.items()]
     values = {
         "title": title,
         "root": "../",
         "home": home,
         "name": entry.name,
         "egroup": entry.egroup,
-        "badges": list_badges(recipe),
+        "badges": fragments.write_badges(list_badges(recipe)),
         "text": to_html(recipe.text) if recipe.text else "",
-        "facts": [{"title": fact.title, "html": _mark_code(fact.markdown)} for fact in list_facts(recipe)],
-        "fields": [*list_fields(entry.arguments), *list_files(entry)],
+        "facts": fragments.write_facts(list_facts(recipe)),
+        "fields": fragments.write_fields([*list_fields(entry.arguments), *list_files(entry)]),
         "is_download": entry.is_download,
         "is_stream": entry.is_stream,
-        "result": describe(entry.result),
+        "result": fragments.write_pieces(describe(entry.result)),
         "sample": _write_sample(recipe),
         "errors": [
-            {"status": e.status, "code": e.code, "doc": e.doc, "fields": list_fields(e.members)} for e in entry.errors
+            {"status": e.status, "code": e.code, "doc": e.doc, "fields": fragments.write_fields(list_fields(e.members))}
+            for e in entry.errors
         ],
-        "types": types,
-        "snippets": write_snippets(recipe, url),
+        "types": [types[name] for name in recipe.definitions],
+        "snippets": fragments.write_snippets(write_snippets(recipe, url)),
         "can_look_back": "Kontract-As-Of" in list_headers(entry),
         "can_rehearse": "Kontract-Dry-Run" in list_headers(entry),
     }
@@ -127,19 +137,6 @@ def write_page(
         data = {**describe_call(recipe), "mount": mount, "auth": more.pop("auth"), "session": more.pop("session")}
         values["data"] = json_script(data, "kontract-data")
     return _render("procedure.html", {**values, **more})
-
-
-def _describe_type(schema: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "text": to_html(schema["description"]) if schema.get("description") else "",
-        "fields": list_fields(schema) if is_object(schema) else [],
-        "pieces": describe(schema),
-    }
-
-
-def _mark_code(text: str) -> SafeString:
-    """Return a fact, in which nothing but code is marked up, as HTML."""
-    return mark_safe(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))  # noqa: S308 - it is escaped
 
 
 def _write_sample(recipe: Recipe) -> str:

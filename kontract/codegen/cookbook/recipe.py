@@ -4,18 +4,19 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from kontract.codegen.cookbook.source import find_function
 from kontract.codegen.manifest import Manifest, ProcedureEntry
-from kontract.codegen.schemas import Schema, find_reachable
+from kontract.codegen.schemas import Schema, find_reachable, find_references
 from kontract.rpc.route import Route
 
 _JSON_BLOCK: Final = re.compile(r"^```json[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _DOCTEST: Final = re.compile(r"(?:^>>> .*\n?(?:^(?!>>>|\s*$).*\n?)*)+", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots, which leave no room for what is worked out once
 class Recipe:
     """One procedure.  ``notes`` is its doc comment, ``definitions`` are the types that it uses."""
 
@@ -23,22 +24,22 @@ class Recipe:
     notes: str
     definitions: Mapping[str, Schema]
 
-    @property
+    @cached_property
     def summary(self) -> str:
         """The first paragraph of what is written, in one line; "" where nothing is."""
         return " ".join(self.text.partition("\n\n")[0].split())
 
-    @property
+    @cached_property
     def text(self) -> str:
         """All that is written of it, as Markdown: the docstring, then the doc comment."""
         return mark_examples("\n\n".join(part for part in (self.entry.doc.strip(), self.notes.strip()) if part))
 
-    @property
+    @cached_property
     def details(self) -> str:
         """What is written after the first paragraph."""
         return self.text.partition("\n\n")[2]
 
-    @property
+    @cached_property
     def example(self) -> dict[str, Any] | None:
         """The arguments that a block of JSON in the text gives; None where none does."""
         return find_example(self.text, self.entry)
@@ -47,20 +48,21 @@ class Recipe:
 def gather(manifest: Manifest, routes: Iterable[Route]) -> list[Recipe]:
     """Return the recipes of a manifest, by name; what is missing in ``routes`` is left out."""
     by_name = {route.name: route for route in routes}
+    reach = {name: find_reachable([schema], manifest.definitions) for name, schema in manifest.definitions.items()}
     return [
-        _make_recipe(entry, by_name[entry.name], manifest.definitions)
+        _make_recipe(entry, by_name[entry.name], manifest.definitions, reach)
         for entry in manifest.procedures
         if entry.name in by_name
     ]
 
 
-def _make_recipe(entry: ProcedureEntry, route: Route, definitions: Mapping[str, Schema]) -> Recipe:
-    schemas = [entry.arguments, entry.result, *(error.members for error in entry.errors)]
-    return Recipe(
-        entry=entry,
-        notes=find_notes(route),
-        definitions={name: definitions[name] for name in sorted(find_reachable(schemas, definitions))},
-    )
+def _make_recipe(
+    entry: ProcedureEntry, route: Route, definitions: Mapping[str, Schema], reach: Mapping[str, set[str]]
+) -> Recipe:
+    named = {n for schema in (entry.arguments, entry.result) for n in find_references(schema)}
+    named |= {n for error in entry.errors for n in find_references(error.members)}
+    used = named.union(*(reach[name] for name in named))
+    return Recipe(entry=entry, notes=find_notes(route), definitions={name: definitions[name] for name in sorted(used)})
 
 
 def find_notes(route: Route) -> str:

@@ -14,6 +14,7 @@ from django.views.decorators.http import condition, require_safe
 
 from kontract.codegen.cookbook.accounts import describe_session, describe_ways, is_staff
 from kontract.codegen.cookbook.folding import fold
+from kontract.codegen.cookbook.fragments import write_types
 from kontract.codegen.cookbook.outputs import collect
 from kontract.codegen.cookbook.pages import ASSETS, write_index, write_page, write_search_index
 from kontract.codegen.cookbook.recipe import Recipe, gather
@@ -125,6 +126,7 @@ def _show(request: HttpRequest, recipe: Recipe, csrf: str = "") -> HttpResponse:
         TITLE,
         recipe,
         request.build_absolute_uri(mount or "/").removesuffix("/"),
+        types=write_types(recipe.definitions),
         home="./",
         mount=mount,
         auth=describe_ways(),

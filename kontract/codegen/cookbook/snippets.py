@@ -10,7 +10,8 @@ from kontract.codegen.cookbook.recipe import Recipe
 from kontract.codegen.cookbook.samples import Sampler
 from kontract.codegen.manifest import Manifest, ProcedureEntry, UploadEntry
 from kontract.codegen.python_names import BUILTINS, name_all
-from kontract.codegen.typescript.names import Names
+from kontract.codegen.typescript.names import name_functions
+from kontract.codegen.typescript.runtime import list_parts
 from kontract.codegen.typescript.types import render_name
 from kontract.exceptions import ConfigurationError
 
@@ -86,7 +87,7 @@ def find_typescript_name(entry: ProcedureEntry) -> str | None:
     if _signs_in(entry):
         return None
     try:
-        return Names(Manifest(procedures=(entry,))).functions[entry.name]
+        return name_functions([entry.name], list_parts(Manifest(procedures=(entry,))))[entry.name]
     except ConfigurationError:  # a name that the client itself needs
         return None
 

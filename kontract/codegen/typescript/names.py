@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from kontract.codegen.manifest import ErrorEntry, Manifest
 from kontract.codegen.typescript.runtime import find_globals, list_exported, list_parts
@@ -25,7 +26,7 @@ class Names:
 
     def __init__(self, manifest: Manifest) -> None:
         parts = list_parts(manifest)
-        self.functions = _name_functions([entry.name for entry in manifest.procedures], parts)
+        self.functions = name_functions([entry.name for entry in manifest.procedures], parts)
         taken = {*_list_reserved(parts), *_TYPES.split(), *list_exported(parts), *self.functions.values()}
         self.definitions = {name: _claim(name, taken) for name in manifest.definitions}
         self._problems = {(e.name, e.code): _claim(e.name, taken) for e in manifest.errors}
@@ -37,11 +38,16 @@ class Names:
         return self._problems[error.name, error.code]
 
 
+@lru_cache(maxsize=32)
 def _list_reserved(parts: tuple[str, ...]) -> frozenset[str]:
     return find_globals(parts).union(_WORDS.split())
 
 
-def _name_functions(procedures: Iterable[str], parts: tuple[str, ...]) -> dict[str, str]:
+def name_functions(procedures: Iterable[str], parts: tuple[str, ...]) -> dict[str, str]:
+    """Return what procedures are called in a client of these parts, by name.
+
+    Raises ``ConfigurationError`` where two would have one name.
+    """
     names: dict[str, str] = {}
     owners = dict.fromkeys(list_exported(parts), "the client itself")
     for procedure in procedures:
