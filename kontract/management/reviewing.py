@@ -1,9 +1,11 @@
 """The parts of ``kontract_migrate`` that look back and ahead: status, down, and beginning a migration file."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
+
+from django.core.management.base import CommandError
 
 from kontract.context import namespace
 from kontract.management.migrating import Project, called, find_refusals
@@ -13,23 +15,46 @@ from kontract.schema.record import Record, read_all
 
 
 def create(project: Project, name: str, *, app: str | None, interactive: bool, out: Any) -> None:
-    """Write a migration file for what does not happen by itself, asking what may have been renamed."""
+    """Write a migration file for what does not happen by itself, asking what may have been renamed.
+
+    Raises ``CommandError`` where somebody would have to answer and cannot be asked.
+    """
     refusals = find_refusals(project.plans())
-    sources = [source for refusal in refusals for source in _choose(refusal, interactive=interactive, out=out)]
-    path = scaffold.create(name, refusals, sources, app)
+    if not interactive:
+        _refuse_to_guess(refusals)
+    chosen = [found for refusal in refusals for found in _choose(refusal, interactive=interactive, out=out)]
+    path = scaffold.create(name, refusals, [source for source, _ in chosen if source], app)
     out.write(f"Wrote {path}. Look it over, then run kontract_migrate.")
-    for refusal in refusals:
-        if not refusal.operation:
-            out.write(f"Not in it: {refusal.what}")
+    for source, what in chosen:
+        if not source:
+            out.write(f"Not in it: {what}")
 
 
-def _choose(refusal: Refusal, *, interactive: bool, out: Any) -> Sequence[str]:
-    """Return the source of operations for a change."""
+def _refuse_to_guess(refusals: Iterable[Refusal]) -> None:
+    unclear = [refusal for refusal in refusals if refusal.is_likely]
+    if unclear:
+        listed = "\n".join(f"- {refusal.question} {_both_answers(refusal)}" for refusal in unclear)
+        raise CommandError(
+            f"Nobody can be asked here, and nothing was written:\n{listed}\nRun this at a terminal without --no-input, "
+            "or write the file yourself."
+        )
+
+
+def _both_answers(refusal: Refusal) -> str:
+    yes = [refusal.operation, *(refused.operation for refused in refusal.then if refused.operation)]
+    return f"If so, write {', '.join(yes)}; else {', '.join(refusal.otherwise)}."
+
+
+def _choose(refusal: Refusal, *, interactive: bool, out: Any) -> Iterator[tuple[str, str]]:
+    """Yield the source of operations for a change, empty where there is none, and what the change is."""
     if refusal.question and interactive and not _ask(refusal.question):
-        return refusal.otherwise
+        yield from ((source, refusal.what) for source in refusal.otherwise)
+        return
     if refusal.question and not interactive:
         out.write(f"{refusal.question} Taken for a yes: else write {' and '.join(refusal.otherwise)} instead.")
-    return [refusal.operation] if refusal.operation else []
+    yield refusal.operation, refusal.what
+    for further in refusal.then:
+        yield from _choose(further, interactive=interactive, out=out)
 
 
 def _ask(question: str) -> bool:

@@ -4,9 +4,10 @@ Whether documents keep a new constraint is asked of the data, by the executor; h
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
+from kontract.schema.moves.tables import RenameTable
 from kontract.schema.operations import (
     AddConstraint,
     AddField,
@@ -23,13 +24,16 @@ from kontract.schema.operations import (
 from kontract.schema.state import STATELESS, FieldState, State, TableState
 from kontract.schema.widening import takes_all
 
+_LIKE: Final = 0.5  # the share of fields in common from which one table may be another under a new name
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
     """A change that does not happen by itself: what it is, as a sentence, and the operation to write for it.
 
     ``operation`` is source that calls ``kontract.schema.moves``, empty where there is none; ``otherwise`` that of those
-    to write if the answer to ``question`` is no.  ``new_table`` is what the table may be called now.
+    to write if the answer to ``question`` is no.  ``new_table`` is what the table may be called now, and ``then`` what
+    else is refused if the answer is yes.  ``is_likely``: no more than that, so that somebody has to answer.
     """
 
     table: str
@@ -38,6 +42,8 @@ class Refusal:
     question: str = ""
     otherwise: tuple[str, ...] = ()
     new_table: str = ""
+    then: tuple["Refusal", ...] = ()
+    is_likely: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +69,8 @@ def diff(before: State, after: State, *, empty: Collection[str] = ()) -> Differe
     for old_name, new_name in _renamed_tables(gone, new).items():
         refusals.append(_rename_table(old_name, new_name))
         del gone[old_name], new[new_name]
+    for old_name, new_name in _changed_tables(gone, new).items():
+        refusals.append(_rename_and_change(gone.pop(old_name), new.pop(new_name)))
     refusals.extend(_remove_table(name) for name in sorted(gone))
     operations.extend(AddTable(table=name, state=new[name]) for name in sorted(new))
     for name in sorted(before.keys() & after.keys()):
@@ -163,6 +171,30 @@ def _renamed_tables(gone: State, new: State) -> dict[str, str]:
     )
 
 
+def _changed_tables(gone: State, new: State) -> dict[str, str]:
+    """Return the tables that may be renamed and changed at once: half of their fields are alike, or more."""
+    shares = sorted(
+        ((-_share(before, after), old, name) for old, before in gone.items() for name, after in new.items()),
+    )
+    found: dict[str, str] = {}
+    for share, old, name in shares:
+        if share <= -_LIKE and old not in found and name not in found.values():
+            found[old] = name
+    return found
+
+
+def _share(before: TableState, after: TableState) -> float:
+    """Return which part of the fields of both tables are common to them; 0 where their ids differ."""
+    if any(_key_refusals(before, after)):
+        return 0.0
+    return 2 * len(_common(before, after)) / max(len(before.fields) + len(after.fields), 1)
+
+
+def _common(before: TableState, after: TableState) -> list[str]:
+    fields = before.fields.keys() & after.fields.keys()
+    return sorted(name for name in fields if _shape(before.fields[name]) == _shape(after.fields[name]))
+
+
 def _only_pairs(gone: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
     found = {}
     for old, shape in gone.items():
@@ -189,6 +221,17 @@ def _rename_table(old: str, new: str) -> Refusal:
         question=f"Was the table {old} renamed to {new}?",
         new_table=new,
         otherwise=(f"moves.RemoveTable(table={old!r})",),
+    )
+
+
+def _rename_and_change(before: TableState, after: TableState) -> Refusal:
+    common = ", ".join(_common(before, after))
+    renamed = RenameTable(table=before.name, new=after.name).apply({before.name: before})[after.name]
+    return replace(
+        _rename_table(before.name, after.name),
+        what=f"The table {before.name!r} is gone and {after.name!r}, which has {common} of it, is new.",
+        then=diff_table(renamed, after).refusals,
+        is_likely=True,
     )
 
 

@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from contextlib import nullcontext
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 from psycopg.sql import Identifier
 
@@ -29,6 +29,12 @@ class Command(BaseCommand):
         "(no older code runs any more), down [N] (take back what was done last), create NAME (begin a migration file), "
         "status, verify (ask all documents), lock."
     )
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Return a parser that takes options anywhere, also between a verb and its argument."""
+        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        parser.parse_args = parser.parse_intermixed_args  # type: ignore[method-assign]
+        return parser
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Define the options."""

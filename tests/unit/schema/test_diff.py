@@ -125,6 +125,23 @@ def test_a_renamed_table_is_recognised() -> None:
     assert refusal.operation == "moves.RenameTable(table='books', new='volumes')"
 
 
+def test_a_table_that_is_renamed_and_changed_at_once_is_recognised() -> None:
+    before = table(field(), field("pages", "IntegerField"), field("isbn"))
+    after = table(field(), field("pages", "IntegerField"), field("note", "TextField", null=True), name="volumes")
+    other = table(field(), field("size"), field("year"), name="cars")
+    (refusal,) = diff({"books": before}, {"volumes": after, "cars": other}).refusals
+    assert refusal.is_likely
+    assert refusal.question == "Was the table books renamed to volumes?"
+    assert [further.operation for further in refusal.then] == ["moves.RemoveField(table='volumes', name='isbn')"]
+    assert refusal.otherwise == ("moves.RemoveTable(table='books')",)
+
+
+def test_tables_that_share_less_than_half_are_two() -> None:
+    before, after = table(field(), field("a"), field("b")), table(field(), field("c"), field("d"), name="volumes")
+    (refusal,) = diff({"books": before}, {"volumes": after}).refusals
+    assert refusal.operation == "moves.RemoveTable(table='books')"
+
+
 def test_a_removed_table_is_refused_unless_nothing_is_known_of_it() -> None:
     (refusal,) = diff({"books": table(field())}, {}).refusals
     assert refusal.operation == "moves.RemoveTable(table='books')"
