@@ -225,16 +225,16 @@ def test_javascript_through_the_encrypted_channel(built: Path, tmp_path: Path) -
     (tmp_path / "package.json").write_text('{"type": "module"}')
     with override_settings(KONTRACT={"TABLES": TABLES, "EVENTS": {}, "RAYSTREAM": channel}):
         (tmp_path / "built" / "client.js").write_text(javascript.render(build_manifest(registry)), encoding="utf-8")
-    with serve(RAYSTREAM=channel) as server, Cutting(server.port, 1.5).running() as proxy:
+    with serve(RAYSTREAM=channel) as server, Cutting(server.port, 0.3).running() as proxy:
         with following(tmp_path / "built", proxy.url) as client:
             client.tell("subscribe", table="users")
             client.next("open")
-            for number in range(60):
+            for number in range(30):
                 env.storage.users.set(f"u{number:02}", {"name": "Ann"})
                 time.sleep(0.02)
-            assert [client.next("insert")["id"] for _ in range(60)] == [f"u{number:02}" for number in range(60)]
+            assert [client.next("insert")["id"] for _ in range(30)] == [f"u{number:02}" for number in range(30)]
             client.tell("live", "b", args={})
-            assert len(client.next("result")["result"]) == 60
+            assert len(client.next("result")["result"]) == 30
         with following(tmp_path / "built", server.url, raystream=False) as client:
             client.tell("subscribe", table="users")
             assert client.next("error")["code"] == "raystream_required"
