@@ -84,7 +84,7 @@ class Project:
         ``typed`` is what somebody types at the terminal, which the process has only then.
         """
         results = self.folder / "results.json"
-        with terminal(typed) as ends:
+        with terminal(typed) as (stdin, stdout):
             subprocess.run(
                 [sys.executable, "manage.py", self.namespace, json.dumps(steps), str(results)],
                 cwd=self.folder,
@@ -95,22 +95,23 @@ class Project:
                 },
                 check=True,
                 timeout=60,
-                **ends,
+                stdin=stdin,
+                stdout=stdout,
             )
         said: list[str] = json.loads(results.read_text())
         return said
 
 
 @contextmanager
-def terminal(typed: str | None) -> Iterator[dict[str, int]]:
+def terminal(typed: str | None) -> Iterator[tuple[int, int | None]]:
     """Yield a process's ends of a terminal at which ``typed`` was typed ahead; of nothing where that is None."""
     if typed is None:
-        yield {"stdin": subprocess.DEVNULL}
+        yield subprocess.DEVNULL, None
         return
     ours, theirs = pty.openpty()
     try:
         os.write(ours, typed.encode())
-        yield {"stdin": theirs, "stdout": theirs}
+        yield theirs, theirs
     finally:
         os.close(ours)
         os.close(theirs)
