@@ -1,7 +1,8 @@
 """Attempts to sign in that are refused before anything is done for them.
 
 Where this process knows that an attempt will be refused, because its network has made too many or too many wait for
-their hashes, it says so in the event loop: the body is not read, no thread is taken and no database asked.
+their hashes, ``AuthMiddleware`` says so, under ASGI in the event loop: the body is not read, no view takes a thread,
+and no database is asked.
 """
 
 from typing import Final
