@@ -161,6 +161,7 @@ _FORWARD: Final[dict[str, Any]] = {
     "remove": _remove,
     "convert": lambda texts, key, kind, back: _convert(texts, key, kind),
     "code": _forward_code,
+    "keep": lambda texts, key: texts,
 }
 _BACKWARD: Final[dict[str, Any]] = {
     "rename": lambda texts, old, new: _rename(texts, new, old),
@@ -210,7 +211,8 @@ class Casts:
     def chain(self, number: int) -> tuple[Change, ...]:
         """Return the changes between ``number`` and our own, in the order in which they are to be done or undone.
 
-        Those that were taken back again are left out: so nothing is lost on the way.
+        Those that were taken back again are left out: so nothing is lost on the way.  So is ``keep``, which takes an
+        ``add`` back and leaves to documents what they were given meanwhile.
         """
         low, high = min(number, self.own), max(number, self.own)
         chain: list[Change] = []
@@ -219,7 +221,7 @@ class Casts:
                 continue
             if chain and change.undoes is not None and any(change.undoes == done.to for done in chain):
                 chain = [done for done in chain if done.to != change.undoes]
-            else:
+            elif change.kind != "keep":
                 chain.append(change)
         return tuple(chain if number < self.own else reversed(chain))
 

@@ -9,7 +9,7 @@ from kontract.exceptions import SchemaError
 from kontract.mvcc.steps import catalog_id
 from kontract.orm.columns import join_shape
 from kontract.schema.moves import Cast
-from kontract.schema.operations import AddField, Operation
+from kontract.schema.operations import AddField, ForgetField, Operation
 from kontract.schema.state import TableState
 from kontract.tables.catalog import read_entry, write_entry
 from kontract.tables.numbers import digest
@@ -30,14 +30,19 @@ def note(
 
     ``entry`` is the table's in the catalog, where it has been read already.
     """
-    casts = [cast for cast in map(_cast_of, operations) if cast is not None]
+    entry = entry or _find_entry(connection, ns, before.name)
+    casts = [cast for operation in operations if (cast := _cast_of(operation, entry)) is not None]
     note_casts(connection, ns, before, after, casts, entry=entry)
 
 
-def _cast_of(operation: Operation) -> Cast | None:
-    if isinstance(operation, AddField) and operation.fill is not None:
-        return {"add": [operation.field.name, operation.fill]}
-    return None
+def _cast_of(operation: Operation, entry: Mapping[str, Any]) -> Cast | None:
+    if not isinstance(operation, (AddField, ForgetField)) or operation.fill is None:
+        return None
+    name = operation.field.name
+    if isinstance(operation, AddField):
+        return {"add": [name, operation.fill]}
+    added = [cast["to"] for cast in entry.get("casts", ()) if cast.get("add", [None])[0] == name]
+    return {"keep": [name], "undoes": added[-1]} if added else None
 
 
 def note_casts(

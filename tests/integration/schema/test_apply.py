@@ -54,6 +54,26 @@ def test_a_new_field_has_its_default_in_old_documents_and_none_is_rewritten() ->
     assert plan(new).is_done
 
 
+def test_a_default_goes_with_its_field_and_values_stay() -> None:
+    old = release("things", title=text())
+    migrate(old)
+    emma = str(old.objects.create(title="Emma").pk)
+    fields = {"title": text(), "pages": models.IntegerField(default=7), "copies": models.IntegerField(default=1)}
+    new = release("things", **fields)
+    migrate(new)
+    sense = str(new.objects.create(title="Sense", pages=9).pk)
+    take_back()
+    old = release("things", title=text())
+    assert env.storage.things.get(emma) == {"title": "Emma"}
+    assert env.storage.things.query(pages=7).count() == 0
+    assert env.storage.things.get(sense) == {"title": "Sense", "pages": 9, "copies": 1}
+    assert "CASE" not in str(old.objects.filter(title="Emma").query)  # documents are read as they are stored
+    new = release("things", title=text(), pages=models.IntegerField(default=8))
+    migrate(new)
+    assert env.storage.things.get(emma) == {"title": "Emma", "pages": 8}
+    assert sorted(new.objects.values_list("pages", flat=True)) == [8, 9]
+
+
 def test_where_one_namespace_does_not_fit_none_is_changed() -> None:
     old, other = release("things", title=text()), f"test-{uuid.uuid4().hex}"
     migrate(old)
