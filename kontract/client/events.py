@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 SILENCE: Final = 50.0  # seconds, in which the server would have sent two keep-alives
 _FIRST_PAUSE: Final = 1.0  # seconds
-_LONGEST_PAUSE: Final = 30.0
+_LONGEST_PAUSE: Final = 10.0  # at random up to that, so that a server that is back is not asked by all at once
 _TRANSIENT: Final = frozenset({408, 425, 429})
 
 
@@ -134,11 +134,14 @@ class Following(Generic[T]):
     def __init__(self, topic: Topic[T], after: str | int | None) -> None:
         self._topic = topic
         self._cursor = None if after is None else str(after)
+        self._options = Options()
         self._failures = 0
+        self._is_lost = False
         self._is_over = False
 
     def prepare(self, options: Options) -> EventsRequest:
         """Return the request for the next stream."""
+        self._options = options
         after = {} if self._cursor is None else {"after": self._cursor}
         return EventsRequest(
             procedure=self._topic.procedure,
@@ -156,6 +159,10 @@ class Following(Generic[T]):
         """
         if event.id:
             self._cursor = event.id
+        if event.name == "stream-open":
+            self._is_lost = False
+            if self._options.on_open is not None:
+                self._options.on_open(event.id)
         if event.name == "stream-error":
             problem = json.loads(event.data)
             raise StreamEnded(KontractProblem.read(problem, problem["status"], None, {}))
@@ -176,10 +183,16 @@ class Following(Generic[T]):
         if known is not None and known.code == "token_expired" and self._failures == 0:
             self._failures = 1
             return 0.0  # the next token is had on the way
+        self._lose(problem)
         longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self._failures, 10))
         self._failures += 1
         asked = (known.retry_after if known is not None else None) or 0.0
         return asked + random.uniform(0.0, longest)  # noqa: S311 - jitter
+
+    def _lose(self, error: Exception | None) -> None:
+        if not self._is_lost and self._options.on_lost is not None:
+            self._options.on_lost(error or httpx.RemoteProtocolError("The stream of events ended."))
+        self._is_lost = True
 
 
 def _is_final(error: Exception) -> bool:

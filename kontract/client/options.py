@@ -1,7 +1,7 @@
 """How a call is made, and what came back besides its result."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -31,6 +31,8 @@ class Options:
     where the protocol allows them.  ``as_of``: a txid or an aware datetime, the past state to read.  ``dry_run``: have
     a writing call commit nothing.  ``idempotency_key``: one key for one call, which the server then runs only once;
     ``idempotent``: give each writing call a key of its own, so that it can be tried again when the connection fails.
+    ``on_open``, ``on_lost``: what is called when a subscription or a live query has a stream (with the cursor that it
+    goes on from), and once, with the reason, when it has none any more and tries to open one.
     """
 
     timeout: float | None = 30.0
@@ -41,6 +43,8 @@ class Options:
     idempotent: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
     answer: Answer | None = None
+    on_open: Callable[[str | None], object] | None = None
+    on_lost: Callable[[Exception], object] | None = None
 
     def build_headers(self, *, is_read_only: bool, is_stream: bool) -> dict[str, str]:
         """Return the headers of one call; the same for all of its attempts."""

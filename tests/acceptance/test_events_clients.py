@@ -132,10 +132,15 @@ def test_a_killed_server_is_followed_on(built: Path) -> None:
         client.next("open")
         env.storage.users.set("u1", {"name": "Ann"})
         assert client.next("insert")["id"] == "u1"
+        client.tell("live", "b", args={"age": 20})
+        client.next("result")
         server.kill()
+        lost = [client.next("lost") for _ in range(2)]
+        assert {(one["name"], one["code"]) for one in lost} == {("a", "network_error"), ("b", "network_error")}
         for number in range(2, 50):
             env.storage.users.set(f"u{number}", {"name": "Ann"})
         server.start()
+        assert {client.next()["on"] for _ in range(2)} == {"open"}
         found = [client.next("insert")["id"] for _ in range(2, 50)]
         assert found == [f"u{number}" for number in range(2, 50)]
         assert client.is_quiet()
@@ -213,10 +218,18 @@ def test_a_store(built: Path) -> None:
     env.storage.users.set("u1", {"name": "Ann"})
     with serve() as server, following(built, server.url) as client:
         client.tell("store")
-        assert client.next("snapshot")["data"] is None
-        assert client.next("snapshot")["data"] == [{"id": "u1", "name": "Ann"}]
+        assert next_snapshot(client) == (None, False)
+        assert next_snapshot(client) == (None, True)
+        assert next_snapshot(client) == ([{"id": "u1", "name": "Ann"}], True)
         env.storage.users.update("u1", {"name": "Bob"})
-        assert client.next("snapshot")["data"] == [{"id": "u1", "name": "Bob"}]
+        assert next_snapshot(client) == ([{"id": "u1", "name": "Bob"}], True)
+        server.kill()
+        assert next_snapshot(client) == ([{"id": "u1", "name": "Bob"}], False)
+
+
+def next_snapshot(client: Client) -> tuple[Any, bool]:
+    said = client.next("snapshot")
+    return said["data"], said["isLive"]
 
 
 def test_javascript_through_the_encrypted_channel(built: Path, tmp_path: Path) -> None:

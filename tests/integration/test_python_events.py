@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import aclosing, closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +101,13 @@ def test_what_is_refused_is_raised(api: Any) -> None:
             next(client.live(client.live_user, user_id="nobody"))
 
 
+def telling(client: Any, said: list[str]) -> Any:
+    """Return the client, which tells of its streams."""
+    return client.options(on_open=lambda cursor: said.append("open"), on_lost=lambda error: said.append("lost"))
+
+
 def test_nothing_is_missed_over_bad_connections_and_crashes(api: Any) -> None:
-    last = 100
+    last, said = 100, list[str]()
 
     def write() -> None:
         for number in range(last + 1):
@@ -113,7 +119,10 @@ def test_nothing_is_missed_over_bad_connections_and_crashes(api: Any) -> None:
         connections.close_all()
 
     with serve() as server, Cutting(server.port, 0.6).running() as proxy:
-        with api.Client(f"{proxy.url}/kontract") as client, closing(client.subscribe("users", after=0)) as changes:
+        with (
+            api.Client(f"{proxy.url}/kontract") as client,
+            closing(telling(client, said).subscribe("users", after=0)) as changes,
+        ):
             env.storage.users.set("first", {"name": "Ann"})
             assert next(changes).id == "first"
             writer = threading.Thread(target=kontract.namespace(get_namespace())(write))
@@ -122,6 +131,8 @@ def test_nothing_is_missed_over_bad_connections_and_crashes(api: Any) -> None:
             writer.join()
     assert found == [f"u{number:03}" for number in range(last + 1)]
     assert proxy.cuts > 0
+    assert said[:2] == ["open", "lost"]
+    assert all(one != other for one, other in pairwise(said)), "each is told once"
 
 
 def test_an_expired_token_is_renewed_on_the_way(api: Any) -> None:

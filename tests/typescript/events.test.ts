@@ -27,12 +27,15 @@ const commands: { readonly [name: string]: (command: $Command) => unknown } = {
       onChange: ({ at, txid }) => assert.ok(at instanceof Date && txid > 0 && subscription.cursor !== undefined),
       onReset: (txid) => say({ name, on: "reset", txid }),
       onOpen: (cursor) => say({ name, on: "open", cursor }),
+      onLost: (error) => say({ name, on: "lost", code: (error as api.KontractError).code }),
       onError: (error) => say({ name, on: "error", code: (error as api.KontractError).code }),
     });
     open.set(name, subscription);
   },
   live({ name, args }) {
     const query = api.live(api.liveUsers, args as api.LiveUsersArgs, (result) => say({ name, on: "result", result }), {
+      onOpen: () => say({ name, on: "open" }),
+      onLost: (error) => say({ name, on: "lost", code: (error as api.KontractError).code }),
       onError: (error) => say({ name, on: "error", code: (error as api.KontractError).code }),
     });
     open.set(name, query);
@@ -47,7 +50,7 @@ const commands: { readonly [name: string]: (command: $Command) => unknown } = {
     const store = api.liveStore(api.liveUsers, {});
     const stop = store.subscribe((snapshot) => {
       assert.equal(snapshot, store.getSnapshot());
-      say({ name, on: "snapshot", data: snapshot.data ?? null });
+      say({ name, on: "snapshot", data: snapshot.data ?? null, isLive: snapshot.isLive });
     });
     open.set(name, { close: stop });
   },

@@ -17,6 +17,7 @@ export function $subscribe(client, table, options) {
         isJoined: false,
         version,
         opened: (text) => options.onOpen?.(text),
+        lost: (error) => options.onLost?.(error),
         change(event) {
             if (isOpen)
                 kinds[event.type]?.(event);
@@ -48,7 +49,13 @@ export function $live(client, call, args, callback, options = {}) {
         if (isOpen)
             options.onError?.(error);
     };
-    const listener = { result: (value) => isOpen && callback(value), problem: fail, fail };
+    const listener = {
+        opened: (cursor) => isOpen && options.onOpen?.(cursor),
+        lost: (error) => isOpen && options.onLost?.(error),
+        result: (value) => isOpen && callback(value),
+        problem: fail,
+        fail,
+    };
     const ask = { live: found.procedure.name, args: args ?? {} };
     const end = $findHub(found.client).addLive(ask, found.procedure, listener);
     return {
@@ -74,12 +81,16 @@ export function liveStore(call, args) {
 }
 export function $liveStore(client, call, args) {
     const listeners = new Set();
-    let snapshot = { data: undefined, error: undefined };
+    let snapshot = { data: undefined, error: undefined, isLive: false };
     let query;
-    const set = (next) => {
-        snapshot = next;
+    const set = (changes) => {
+        snapshot = { ...snapshot, ...changes };
         for (const { tell } of [...listeners])
-            tell(next);
+            tell(snapshot);
+    };
+    const setLive = (isLive) => {
+        if (snapshot.isLive !== isLive)
+            set({ isLive });
     };
     return {
         getSnapshot: () => snapshot,
@@ -88,13 +99,16 @@ export function $liveStore(client, call, args) {
             listeners.add(listener);
             tell(snapshot);
             query ??= $live(client, call, args, (data) => set({ data, error: undefined }), {
-                onError: (error) => set({ data: snapshot.data, error }),
+                onError: (error) => set({ error }),
+                onOpen: () => setLive(true),
+                onLost: () => setLive(false),
             });
             return () => {
                 if (!listeners.delete(listener) || listeners.size > 0)
                     return;
                 query?.close();
                 query = undefined;
+                snapshot = { ...snapshot, isLive: false };
             };
         },
     };

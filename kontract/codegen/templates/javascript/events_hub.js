@@ -47,13 +47,13 @@ export class $Hub {
     addLive(ask, procedure, listener) {
         const key = $writeJson(ask);
         const known = this.#lives.get(key);
-        const topic = known ?? new $LiveTopic(ask, procedure);
+        if (known === undefined)
+            this.#version++;
+        const topic = known ?? new $LiveTopic(ask, procedure, this.#version);
         this.#lives.set(key, topic);
         topic.join(listener);
-        if (known === undefined) {
-            this.#version++;
+        if (known === undefined)
             this.#restart();
-        }
         return () => {
             topic.listeners.delete(listener);
             if (topic.listeners.size === 0 && this.#lives.get(key) === topic)
@@ -130,7 +130,7 @@ export class $Hub {
         if (this.#head === undefined || $isBefore(this.#head, at))
             this.#head = at;
         for (const topic of this.#lives.values())
-            topic.open();
+            topic.open(this.#head, version);
         for (const topic of this.#tables.values())
             topic.open(this.#head, version);
         if (!this.#mustReset)
@@ -167,7 +167,11 @@ export class $Hub {
             for (const listener of listeners)
                 listener.isJoined = false;
         for (const topic of this.#lives.values())
-            topic.open();
+            topic.exclude();
+    }
+    lost(error) {
+        for (const topic of [...this.#tables.values(), ...this.#lives.values()])
+            topic.lost(error);
     }
     fail(key, error) {
         const topic = this.#tables.get(key) ?? this.#lives.get(key);

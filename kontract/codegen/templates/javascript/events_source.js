@@ -7,7 +7,7 @@ import { $send, $unexpected } from "./sending.js";
 import { $Watch } from "./watch.js";
 const $SILENCE = 50_000; // milliseconds, in which the server would have sent two keep-alives
 const $FIRST_PAUSE = 1000;
-const $LONGEST_PAUSE = 30_000;
+const $LONGEST_PAUSE = 10_000; // at random up to that, so that a server that is back is not asked by all at once
 const $GATHERING = 25; // milliseconds in which further subscriptions join those that a new stream is opened for
 const $FOREVER = 2 ** 31 - 1; // as long as a timer can be
 const $TRANSIENT = [408, 425, 429];
@@ -20,6 +20,7 @@ export class $Source {
     #wake = () => { };
     #check = () => { };
     #hasHeard = false;
+    #isLost = false;
     #isClosed = false;
     constructor(client, party) {
         this.#client = client;
@@ -70,9 +71,17 @@ export class $Source {
                 if ($isFinal(error))
                     await this.#refuse(wants, error, signal);
                 else
-                    await this.#sleep(signal, $findPause(error, failures));
+                    await this.#pause(signal, error, failures);
             }
         }
+    }
+    async #pause(signal, error, failures) {
+        const pause = $findPause(error, failures);
+        if (pause > 0 && !this.#isLost) {
+            this.#isLost = true;
+            this.#party.lost(error instanceof $Ended ? error.problem : error);
+        }
+        await this.#sleep(signal, pause);
     }
     /** Tells of a stream until it ends, which is always a failure. */
     async #follow(wants, signal) {
@@ -82,6 +91,7 @@ export class $Source {
                 if (event.event === "stream-open") {
                     for (const key of Object.keys(wants.topics))
                         this.#accepted.add(key);
+                    this.#isLost = false;
                     this.#party.open(event, wants.version);
                 }
                 else if (event.event === "stream-error") {

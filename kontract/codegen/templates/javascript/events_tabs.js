@@ -93,6 +93,8 @@ export class $Circle {
             return;
         else if (message.kind === "hear")
             this.#member.hear(message.event);
+        else if (message.kind === "lost")
+            this.#member.lost($restore(message.error));
         else
             this.#member.fail(message.key, $restore(message.error));
     }
@@ -145,6 +147,10 @@ export class $Circle {
     hear(event) {
         this.#send({ kind: "hear", tab: this.#tab, event });
         this.#member.hear(event);
+    }
+    lost(error) {
+        this.#send({ kind: "lost", tab: this.#tab, error: $describeFailure(error) });
+        this.#member.lost(error);
     }
     fail(key, error) {
         for (const [tab, { topics, ...others }] of this.#others) {

@@ -36,6 +36,10 @@ export class $TableTopic {
             $tell((text) => listener.opened(text), listener.cursor.text);
         }
     }
+    lost(error) {
+        for (const listener of [...this.listeners])
+            $tell((one) => listener.lost(one), error);
+    }
     /** Moves all on, and then tells of a change, if there is one: what has been told is never told again. */
     move(cursor, key, parsed) {
         const told = parsed;
@@ -77,9 +81,14 @@ export class $LiveTopic {
     #problem;
     /** Whether a patch of this stream can be applied to what there is. */
     #isBase = false;
-    constructor(ask, procedure) {
+    /** What is wanted has it since this version. */
+    #version;
+    /** Where the present stream went on from; undefined where there is none for this. */
+    #head;
+    constructor(ask, procedure, version) {
         this.#ask = ask;
         this.#procedure = procedure;
+        this.#version = version;
     }
     ask() {
         return this.#digest === undefined ? this.#ask : { ...this.#ask, known: this.#digest };
@@ -87,13 +96,30 @@ export class $LiveTopic {
     /** Tells somebody new what the others know. */
     join(listener) {
         this.listeners.add(listener);
+        if (this.#head !== undefined)
+            $tell((text) => listener.opened(text), this.#head.text);
         if (this.#problem !== undefined)
             $tell((error) => listener.problem(error), this.#problem);
         else if (this.#digest !== undefined)
             $tell((value) => listener.result(value), this.#value);
     }
-    open() {
+    open(head, covers) {
+        this.exclude();
+        if (this.#version > covers)
+            return;
+        this.#head = head;
+        for (const listener of [...this.listeners])
+            $tell((text) => listener.opened(text), head.text);
+    }
+    /** There is another stream, and it is not for this. */
+    exclude() {
         this.#isBase = false;
+        this.#head = undefined;
+    }
+    lost(error) {
+        this.#head = undefined;
+        for (const listener of [...this.listeners])
+            $tell((one) => listener.lost(one), error);
     }
     /** Forgets the result, which was for somebody else. */
     forget() {

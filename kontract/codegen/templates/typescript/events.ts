@@ -6,8 +6,19 @@ import { $readCursor } from "./events_cursor.ts";
 import { $findHub } from "./events_hub.ts";
 import type { $TableListener, KontractEvent } from "./events_topics.ts";
 
+/** What is told of the stream that brings the events. */
+export interface ConnectionOptions {
+  /** Is told of each stream that is opened, and where it goes on from. */
+  onOpen?: ((cursor: string) => void) | undefined;
+  /**
+   * Is told once, and why, when there is no stream any more, or when the first one cannot be opened. It is tried again:
+   * `onOpen` is told then, and nothing is missed.
+   */
+  onLost?: ((error: unknown) => void) | undefined;
+}
+
 /** What is told of a table. */
-export interface SubscribeOptions<T = { readonly [field: string]: unknown }> {
+export interface SubscribeOptions<T = { readonly [field: string]: unknown }> extends ConnectionOptions {
   /** Conditions that documents meet, all of them: `{ city: "Rome", age__gte: 18 }`. */
   where?: { readonly [lookup: string]: unknown } | undefined;
   /** Whether updates tell the document before, too. */
@@ -21,10 +32,8 @@ export interface SubscribeOptions<T = { readonly [field: string]: unknown }> {
   onChange?: ((event: KontractEvent<T>) => void) | undefined;
   /** What follows cannot be told, since history was removed: read everything anew; the subscription goes on. */
   onReset?: ((txid: number) => void) | undefined;
-  /** The server refuses the subscription, which has ended. Failures of the network are not told: they pass. */
+  /** The server refuses the subscription, which has ended. */
   onError?: ((error: unknown) => void) | undefined;
-  /** Is told of each stream that is opened, and where it goes on from. */
-  onOpen?: ((cursor: string) => void) | undefined;
 }
 
 export interface KontractSubscription {
@@ -53,6 +62,7 @@ export function $subscribe<T>(client: $Client, table: string, options: Subscribe
       isJoined: false,
       version,
       opened: (text) => options.onOpen?.(text),
+      lost: (error) => options.onLost?.(error),
       change(event) {
         if (isOpen) kinds[event.type]?.(event as KontractEvent<T>);
         if (isOpen) options.onChange?.(event as KontractEvent<T>);
@@ -74,7 +84,7 @@ export function $subscribe<T>(client: $Client, table: string, options: Subscribe
 
 type $Query<A, T> = (args: A, options?: ReadOptions) => Promise<T>;
 
-export interface LiveOptions {
+export interface LiveOptions extends ConnectionOptions {
   /** Is told of each failure of the procedure, and of what ends the query. */
   onError?: ((error: unknown) => void) | undefined;
 }
@@ -105,7 +115,13 @@ export function $live<A, T>(
   const fail = (error: unknown): void => {
     if (isOpen) options.onError?.(error);
   };
-  const listener = { result: (value: unknown) => isOpen && callback(value as T), problem: fail, fail };
+  const listener = {
+    opened: (cursor: string) => isOpen && options.onOpen?.(cursor),
+    lost: (error: unknown) => isOpen && options.onLost?.(error),
+    result: (value: unknown) => isOpen && callback(value as T),
+    problem: fail,
+    fail,
+  };
   const ask = { live: found.procedure.name, args: args ?? {} };
   const end = $findHub(found.client).addLive(ask, found.procedure, listener);
   return {
@@ -126,10 +142,12 @@ function $inspect<A, T>(client: $Client, call: $Query<A, T>, args: A): { procedu
   return found;
 }
 
-/** What a live query has come to. `data` stays what it was while there is an `error`. */
+/** What a live query has come to. `data` stays what it was while there is an `error`, and while it is not `isLive`. */
 export interface KontractSnapshot<T> {
   readonly data: T | undefined;
   readonly error: unknown;
+  /** Whether there is a stream; else `data` may be old, until there is one again. */
+  readonly isLive: boolean;
 }
 
 /** A live query as a store: of React (`useSyncExternalStore`), Vue and Svelte. */
@@ -147,11 +165,14 @@ export function liveStore<A, T>(call: $Query<A, T>, args: A): KontractStore<T> {
 
 export function $liveStore<A, T>(client: $Client, call: $Query<A, T>, args: A): KontractStore<T> {
   const listeners = new Set<{ readonly tell: (snapshot: KontractSnapshot<T>) => void }>();
-  let snapshot: KontractSnapshot<T> = { data: undefined, error: undefined };
+  let snapshot: KontractSnapshot<T> = { data: undefined, error: undefined, isLive: false };
   let query: KontractLive | undefined;
-  const set = (next: KontractSnapshot<T>): void => {
-    snapshot = next;
-    for (const { tell } of [...listeners]) tell(next);
+  const set = (changes: Partial<KontractSnapshot<T>>): void => {
+    snapshot = { ...snapshot, ...changes };
+    for (const { tell } of [...listeners]) tell(snapshot);
+  };
+  const setLive = (isLive: boolean): void => {
+    if (snapshot.isLive !== isLive) set({ isLive });
   };
   return {
     getSnapshot: () => snapshot,
@@ -160,12 +181,15 @@ export function $liveStore<A, T>(client: $Client, call: $Query<A, T>, args: A): 
       listeners.add(listener);
       tell(snapshot);
       query ??= $live(client, call, args, (data) => set({ data, error: undefined }), {
-        onError: (error) => set({ data: snapshot.data, error }),
+        onError: (error) => set({ error }),
+        onOpen: () => setLive(true),
+        onLost: () => setLive(false),
       });
       return () => {
         if (!listeners.delete(listener) || listeners.size > 0) return;
         query?.close();
         query = undefined;
+        snapshot = { ...snapshot, isLive: false };
       };
     },
   };

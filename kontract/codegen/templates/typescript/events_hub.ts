@@ -61,13 +61,11 @@ export class $Hub implements $Party {
   addLive(ask: $Ask, procedure: $Procedure, listener: $LiveListener): () => void {
     const key = $writeJson(ask);
     const known = this.#lives.get(key);
-    const topic = known ?? new $LiveTopic(ask, procedure);
+    if (known === undefined) this.#version++;
+    const topic = known ?? new $LiveTopic(ask, procedure, this.#version);
     this.#lives.set(key, topic);
     topic.join(listener);
-    if (known === undefined) {
-      this.#version++;
-      this.#restart();
-    }
+    if (known === undefined) this.#restart();
     return () => {
       topic.listeners.delete(listener);
       if (topic.listeners.size === 0 && this.#lives.get(key) === topic) this.#drop(this.#lives, key);
@@ -143,7 +141,7 @@ export class $Hub implements $Party {
     if (at === undefined) return;
     this.#covers = version;
     if (this.#head === undefined || $isBefore(this.#head, at)) this.#head = at;
-    for (const topic of this.#lives.values()) topic.open();
+    for (const topic of this.#lives.values()) topic.open(this.#head, version);
     for (const topic of this.#tables.values()) topic.open(this.#head, version);
     if (!this.#mustReset) return;
     this.#mustReset = false;
@@ -170,7 +168,11 @@ export class $Hub implements $Party {
   exclude(): void {
     this.#covers = -1;
     for (const { listeners } of this.#tables.values()) for (const listener of listeners) listener.isJoined = false;
-    for (const topic of this.#lives.values()) topic.open();
+    for (const topic of this.#lives.values()) topic.exclude();
+  }
+
+  lost(error: unknown): void {
+    for (const topic of [...this.#tables.values(), ...this.#lives.values()]) topic.lost(error);
   }
 
   fail(key: string, error: unknown): void {

@@ -26,6 +26,8 @@ export interface $Party {
   /** A stream was opened, for what was wanted then. */
   open(event: $Event, version: number): void;
   hear(event: $Event): void;
+  /** There is no stream any more, or none yet, since something has failed; it is tried again. Told once until `open`. */
+  lost(error: unknown): void;
   /** This subscription is refused. */
   fail(key: string, error: unknown): void;
 }
@@ -44,7 +46,7 @@ interface $Emitter {
 
 const $SILENCE = 50_000; // milliseconds, in which the server would have sent two keep-alives
 const $FIRST_PAUSE = 1000;
-const $LONGEST_PAUSE = 30_000;
+const $LONGEST_PAUSE = 10_000; // at random up to that, so that a server that is back is not asked by all at once
 const $GATHERING = 25; // milliseconds in which further subscriptions join those that a new stream is opened for
 const $FOREVER = 2 ** 31 - 1; // as long as a timer can be
 const $TRANSIENT = [408, 425, 429];
@@ -58,6 +60,7 @@ export class $Source {
   #wake: () => void = () => {};
   #check: () => void = () => {};
   #hasHeard = false;
+  #isLost = false;
   #isClosed = false;
 
   constructor(client: () => $Client, party: $Party) {
@@ -107,9 +110,18 @@ export class $Source {
         if (signal.aborted) continue;
         failures = this.#hasHeard ? 0 : failures + 1;
         if ($isFinal(error)) await this.#refuse(wants, error, signal);
-        else await this.#sleep(signal, $findPause(error, failures));
+        else await this.#pause(signal, error, failures);
       }
     }
+  }
+
+  async #pause(signal: AbortSignal, error: unknown, failures: number): Promise<void> {
+    const pause = $findPause(error, failures);
+    if (pause > 0 && !this.#isLost) {
+      this.#isLost = true;
+      this.#party.lost(error instanceof $Ended ? error.problem : error);
+    }
+    await this.#sleep(signal, pause);
   }
 
   /** Tells of a stream until it ends, which is always a failure. */
@@ -119,6 +131,7 @@ export class $Source {
       for await (const event of this.#read(wants, watch)) {
         if (event.event === "stream-open") {
           for (const key of Object.keys(wants.topics)) this.#accepted.add(key);
+          this.#isLost = false;
           this.#party.open(event, wants.version);
         } else if (event.event === "stream-error") {
           throw new $Ended($makeProblem($parseJson(event.data).value as KontractProblemDocument));

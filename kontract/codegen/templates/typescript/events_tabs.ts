@@ -15,6 +15,7 @@ type $Message =
   | { readonly kind: "want"; readonly tab: string; readonly wants: $Wants }
   | { readonly kind: "open"; readonly tab: string; readonly event: $Event; readonly covers: $Covers }
   | { readonly kind: "hear"; readonly tab: string; readonly event: $Event }
+  | { readonly kind: "lost"; readonly tab: string; readonly error: $Failure }
   | { readonly kind: "fail"; readonly tab: string; readonly key: string; readonly error: $Failure };
 
 /** The tabs that a stream is for, and what they wanted then. */
@@ -133,6 +134,7 @@ export class $Circle implements $Party {
     else if (message.kind === "open") this.#follow(message.tab, message.event, message.covers);
     else if (message.tab !== this.#leader) return;
     else if (message.kind === "hear") this.#member.hear(message.event);
+    else if (message.kind === "lost") this.#member.lost($restore(message.error));
     else this.#member.fail(message.key, $restore(message.error));
   }
 
@@ -185,6 +187,11 @@ export class $Circle implements $Party {
   hear(event: $Event): void {
     this.#send({ kind: "hear", tab: this.#tab, event });
     this.#member.hear(event);
+  }
+
+  lost(error: unknown): void {
+    this.#send({ kind: "lost", tab: this.#tab, error: $describeFailure(error) });
+    this.#member.lost(error);
   }
 
   fail(key: string, error: unknown): void {

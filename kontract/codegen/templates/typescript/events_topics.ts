@@ -37,6 +37,7 @@ export interface $TableListener {
   /** What is wanted has it since this version. */
   readonly version: number;
   opened(cursor: string): void;
+  lost(error: unknown): void;
   change(event: KontractEvent): void;
   reset(txid: number): void;
   fail(error: unknown): void;
@@ -93,6 +94,10 @@ export class $TableTopic {
     }
   }
 
+  lost(error: unknown): void {
+    for (const listener of [...this.listeners]) $tell((one) => listener.lost(one), error);
+  }
+
   /** Moves all on, and then tells of a change, if there is one: what has been told is never told again. */
   move(cursor: $Cursor, key: string, parsed: unknown): void {
     const told = parsed as $Told | undefined;
@@ -123,6 +128,8 @@ export class $TableTopic {
 
 /** Who listens to a live query. */
 export interface $LiveListener {
+  opened(cursor: string): void;
+  lost(error: unknown): void;
   result(value: unknown): void;
   problem(error: unknown): void;
   fail(error: unknown): void;
@@ -148,10 +155,15 @@ export class $LiveTopic {
   #problem: unknown;
   /** Whether a patch of this stream can be applied to what there is. */
   #isBase = false;
+  /** What is wanted has it since this version. */
+  readonly #version: number;
+  /** Where the present stream went on from; undefined where there is none for this. */
+  #head: $Cursor | undefined;
 
-  constructor(ask: $Ask, procedure: $Procedure) {
+  constructor(ask: $Ask, procedure: $Procedure, version: number) {
     this.#ask = ask;
     this.#procedure = procedure;
+    this.#version = version;
   }
 
   ask(): $Ask {
@@ -161,12 +173,27 @@ export class $LiveTopic {
   /** Tells somebody new what the others know. */
   join(listener: $LiveListener): void {
     this.listeners.add(listener);
+    if (this.#head !== undefined) $tell((text) => listener.opened(text), this.#head.text);
     if (this.#problem !== undefined) $tell((error) => listener.problem(error), this.#problem);
     else if (this.#digest !== undefined) $tell((value) => listener.result(value), this.#value);
   }
 
-  open(): void {
+  open(head: $Cursor, covers: number): void {
+    this.exclude();
+    if (this.#version > covers) return;
+    this.#head = head;
+    for (const listener of [...this.listeners]) $tell((text) => listener.opened(text), head.text);
+  }
+
+  /** There is another stream, and it is not for this. */
+  exclude(): void {
     this.#isBase = false;
+    this.#head = undefined;
+  }
+
+  lost(error: unknown): void {
+    this.#head = undefined;
+    for (const listener of [...this.listeners]) $tell((one) => listener.lost(one), error);
   }
 
   /** Forgets the result, which was for somebody else. */
