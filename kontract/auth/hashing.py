@@ -13,7 +13,7 @@ from contextvars import copy_context
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
-from django.contrib.auth.hashers import check_password, get_hasher, make_password
+from django.contrib.auth.hashers import check_password, get_hasher, identify_hasher, make_password
 from django.contrib.auth.password_validation import get_password_validators, validate_password
 from django.core.exceptions import ValidationError
 
@@ -81,6 +81,12 @@ def is_password(password: str, encoded: str | None) -> bool:
         password, is_usable = "", False
     matches = get_gate().run(lambda: check_password(password, encoded or _get_dummy(get_hasher().algorithm)))
     return is_usable and matches
+
+
+def is_dated(encoded: str) -> bool:
+    """Return whether a password would be encoded otherwise today: by another hasher, or with more iterations."""
+    preferred = get_hasher()
+    return identify_hasher(encoded).algorithm != preferred.algorithm or preferred.must_update(encoded)
 
 
 @lru_cache(maxsize=8)

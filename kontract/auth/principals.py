@@ -1,7 +1,7 @@
 """Principals: made for visitors, given an account, and found again by it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from kontract.auth import sessions
@@ -57,17 +57,18 @@ class SignedIn:
 def sign_in(account: Account, provider: Provider, device: Device) -> SignedIn:
     """Begin a session of the principal that has an ``account``; where there is none, it is made.
 
-    Raises ``InvalidCredentialsError`` where it may not sign in.
+    It goes without an address or a name that somebody else has: nobody keeps others out by being first.  Raises
+    ``InvalidCredentialsError`` where it may not sign in.
     """
 
-    def write() -> SignedIn:
+    def write(account: Account) -> SignedIn:
         principal = _find(account, provider) or _make(account, provider)
         return _begin(principal, device)
 
     try:
-        return _write(write)
-    except ConstraintError:  # another process has made it just now
-        return _write(write)
+        return _write(lambda: write(account))
+    except ConstraintError:  # that, or another process has made it just now
+        return _write(lambda: write(_without_taken(account)))
 
 
 def register(account: Account, provider: Provider, device: Device) -> SignedIn:
@@ -142,6 +143,14 @@ def _find(account: Account, provider: Provider) -> Principal | None:
     known = {"subject": f"{provider.name}:{account.subject}"} if account.id is None else {"pk": account.id}
     found: Principal | None = Principal.objects.filter(**known).first()
     return found
+
+
+def _without_taken(account: Account) -> Account:
+    if account.email and Principal.objects.filter(email=account.email).exists():
+        account = replace(account, email=None, is_verified=False)
+    if account.username and Principal.objects.filter(username=account.username).exists():
+        account = replace(account, username=None)
+    return account
 
 
 def _make(account: Account, provider: Provider) -> Principal:

@@ -3,6 +3,7 @@
 import json
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -20,8 +21,15 @@ from django.utils.module_loading import import_string
 from kontract.auth import hashing
 from kontract.auth.models import USERS, Principal
 from kontract.conf import get_settings
-from kontract.exceptions import AccountExistsError, ConfigurationError, InvalidCredentialsError, UnsupportedError
+from kontract.exceptions import (
+    AccountExistsError,
+    ConfigurationError,
+    InvalidCredentialsError,
+    RateLimitedError,
+    UnsupportedError,
+)
 from kontract.mvcc.connections import fetch_quietly
+from kontract.mvcc.transaction import run_transaction
 from kontract.mvcc.versions import sessions as sql
 from kontract.tables.catalog import locate, resolve
 
@@ -114,9 +122,12 @@ class PasswordProvider(Provider):
         """Return whose password it is; who does not exist takes as long."""
         name, password = _take(credentials, self.lookup, "password")
         found = find_principal(self.lookup, normalise(name))
-        encoded = found[1]["password"] if found is not None else None
+        encoded: str = found[1]["password"] if found is not None else ""
         if not hashing.is_password(password, encoded) or found is None:
             return None
+        if hashing.is_dated(encoded):
+            with suppress(RateLimitedError):  # another time, then
+                _encode_anew(found[0], encoded, hashing.encode_password(password))
         return Account(id=found[0])
 
     def register(self, credentials: Credentials, request: HttpRequest | None) -> Account:
@@ -221,6 +232,18 @@ def _take(credentials: Credentials, *names: str) -> list[str]:
     if missing := [name for name in names if not credentials.get(name)]:
         raise ValidationError({name: ["This is missing."] for name in missing})
     return [credentials[name] for name in names]
+
+
+def _encode_anew(principal_id: str, before: str, encoded: str) -> None:
+    """Keep a password as hashers encode it today, unless it has changed."""
+
+    def write() -> None:
+        principal = Principal.objects.get(pk=principal_id)
+        if principal.password == before:
+            principal.password = encoded
+            principal.save()
+
+    run_transaction(write, retries=max(get_settings().RETRIES, 4))
 
 
 def _validate_names(values: Mapping[str, str | None]) -> None:

@@ -45,6 +45,17 @@ class TestCompany:
         assert json.loads(self.sign_in("e8").content)["result"]["principal"]["id"] != first["id"]
         assert code_of(self.sign_in("e7", "them")) == (401, "invalid_credentials")
 
+    def test_who_takes_an_address_first_keeps_nobody_out(self, settings: Any) -> None:
+        use(settings, *settings.KONTRACT["AUTH"]["providers"], f"{PROVIDERS}PasswordProvider")
+        squatter = Person().register("e7@company.example")
+        employee = Person().keep(json.loads(self.sign_in("e7").content)["result"])
+        assert employee.id != squatter.id
+        me = employee.call("auth_me")
+        assert (me["email"], me["is_verified"], me["is_anonymous"]) == (None, False, False)
+        assert json.loads(self.sign_in("e7").content)["result"]["principal"]["id"] == employee.id
+        linked = Person().begin().post("auth_link", provider="company", credentials=sso.ticket("e9"))
+        assert json.loads(linked.content)["result"]["principal"]["is_verified"] is True
+
     def test_groups_and_leaving_act_at_once(self) -> None:
         employee = Person().keep(json.loads(self.sign_in("e7").content)["result"])
         assert employee.call("auth_me")["ugroups"] == []

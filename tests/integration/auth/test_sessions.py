@@ -205,6 +205,17 @@ def test_a_change_of_password_ends_the_other_sessions(ada: Person) -> None:
     assert code_of(old) == (401, "invalid_credentials")
 
 
+def test_signing_in_encodes_a_password_as_hashers_do_today(ada: Person, settings: Any) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher", *settings.PASSWORD_HASHERS]
+    old = Person().post("auth_login", credentials={"email": "ada@example.com", "password": "wrong"})
+    assert code_of(old) == (401, "invalid_credentials")
+    assert Principal.objects.get(pk=ada.id).password.startswith("md5$")
+    for _ in range(2):
+        ada.login("ada@example.com")
+        assert Principal.objects.get(pk=ada.id).password.startswith("scrypt$")
+    assert ada.post("who_am_i").status_code == 200, "it is the same password, so no session ends"
+
+
 def test_rotating_the_secret_key_logs_nobody_out(ada: Person, settings: Any) -> None:
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "the next one", [settings.SECRET_KEY]
     sessions.known.forget()
