@@ -15,8 +15,8 @@ from kontract.events.change import Change
 from kontract.events.cursor import Cursor
 from kontract.events.pages import MOST_CHANGES, Page
 from kontract.events.source import Source
-from kontract.exceptions import PermissionDeniedError
-from kontract.mvcc import asynchronous
+from kontract.exceptions import InvalidQueryError, PermissionDeniedError
+from kontract.mvcc import asynchronous, reads
 
 LINGER: Final = 1.0  # seconds without a change, after which a follower gives its connection back
 
@@ -38,7 +38,8 @@ def feed(
 
     Raises ``InvalidCursorError``, ``TableNotFound``, ``NotVersionedError``; while it is read ``SnapshotTooOldError``
     where vacuum has removed what comes after ``after``, and ``InvalidSnapshotError`` where that has not come yet.
-    In a call it raises ``PermissionDeniedError``, unless within ``kontract.elevated()``.
+    In a call it raises ``PermissionDeniedError``, unless within ``kontract.elevated()``; in a live query without
+    ``tables``, ``InvalidQueryError``.
     """
     source = _find_source(tables, old=old, using=using)
     if follow and source.is_in_transaction():
@@ -54,6 +55,11 @@ def _find_source(tables: Collection[str] | None, *, old: bool, using: str | None
         raise PermissionDeniedError(
             "The feed shows changes whosever they are and whatever the permissions of their fields. Read it within "
             "kontract.elevated(), and give away only what the caller may see."
+        )
+    if tables is None and reads.is_recording():
+        raise InvalidQueryError(
+            "A live query runs again when what it has read changes, and the feed of all tables has also what is not there "
+            "yet. Name the tables: kontract.feed(tables=[...])."
         )
     return Source.here(tables, using=using, old=old)
 

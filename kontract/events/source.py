@@ -9,7 +9,7 @@ from django.db import connections
 from kontract.context import get_namespace
 from kontract.events.cursor import Cursor
 from kontract.events.pages import MOST_CHANGES, Page, find_start, read_page
-from kontract.mvcc import clock
+from kontract.mvcc import clock, reads
 from kontract.mvcc.connections import get_alias, get_connection
 from kontract.mvcc.snapshot import check_versioned
 from kontract.mvcc.units import in_transaction
@@ -35,8 +35,10 @@ class Source:
         namespace = get_namespace()
         connection = get_connection(get_alias(namespace, using))
         ns = resolve_namespace(connection, namespace)
-        for name in tables or ():
-            check_versioned(resolve(connection, ns, name))
+        found = [resolve(connection, ns, name) for name in tables or ()]
+        for table in found:
+            check_versioned(table)
+            reads.note(table)
         wanted = None if tables is None else frozenset(tables)
         return cls(alias=connection.alias, namespace=namespace, ns=ns, tables=wanted, old=old)
 

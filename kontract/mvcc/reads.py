@@ -52,6 +52,11 @@ def recording() -> Iterator[list[Read]]:
         _recorded.reset(token)
 
 
+def is_recording() -> bool:
+    """Return whether somebody is to be told when what is read changes."""
+    return _recorded.get() is not None
+
+
 @contextmanager
 def narrowed(narrow: Narrow) -> Iterator[None]:
     """Let the tables that the block reads be read for documents only which meet what ``narrow`` returns."""

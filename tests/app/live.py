@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kontract import CallError, backend, ctx, env, perms
+from kontract import CallError, backend, ctx, elevated, env, feed, perms
 from tests.guarded.models import Note
 
 
@@ -52,6 +52,13 @@ def live_note(pk: str) -> str:
     """Return the title of one note."""
     title: str = Note.objects.get(pk=pk).title
     return title
+
+
+@backend(perm=perms.R__)
+def live_log(tables: list[str] | None) -> list[str]:
+    """Return the ids of what was changed in some tables, or in all."""
+    with elevated():
+        return [change.id for change in feed(tables=tables)]
 
 
 @backend

@@ -62,6 +62,26 @@ def test_reading_by_id_looks_at_nothing_else() -> None:
     asyncio.run(run())
 
 
+def test_a_feed_is_followed_by_its_tables() -> None:
+    async def run() -> None:
+        body = {
+            "subscriptions": {
+                "some": {"live": "live_log", "args": {"tables": ["users"]}},
+                "all": {"live": "live_log", "args": {"tables": None}},
+            }
+        }
+        async with serving() as server, server.stream(body) as stream:
+            first = {event.data["sub"]: event.data for event in [await stream.next(), await stream.next()]}
+            assert first["some"]["result"] == []
+            assert first["all"]["problem"]["code"] == "invalid_query"
+            await write(lambda: env.storage.orders.set("o1", {}))
+            await write(lambda: users.set("u1", {}))
+            assert await result(stream, "some") == ["u1"]
+            assert sorted(runs()) == [1, 2]
+
+    asyncio.run(run())
+
+
 def test_models_are_followed_by_their_conditions() -> None:
     async def run() -> None:
         note = await write(lambda: Note.objects.create(title="a", number=1))
