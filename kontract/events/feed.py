@@ -58,8 +58,8 @@ def _find_source(tables: Collection[str] | None, *, old: bool, using: str | None
         )
     if tables is None and reads.is_recording():
         raise InvalidQueryError(
-            "A live query runs again when what it has read changes, and the feed of all tables has also what is not there "
-            "yet. Name the tables: kontract.feed(tables=[...])."
+            "A live query runs again when what it has read changes, and a feed of all tables has what is not there "
+            "yet, too. Name the tables: kontract.feed(tables=[...])."
         )
     return Source.here(tables, using=using, old=old)
 
