@@ -15,7 +15,8 @@ from kontract.exceptions import ConflictError
 from kontract.mvcc.transaction import attempts
 from kontract.schema import record
 from kontract.schema.batches import BATCH, Batch, delete_batch, move_batch, restore_batch
-from kontract.schema.ledger import MOVING, TABLE, Entry, Ledger
+from kontract.schema.ledger import MOVING, REMOVED, TABLE, Entry, Ledger
+from kontract.schema.leftovers import make_again, remove_all, remove_needless
 from kontract.schema.progress import Progress
 
 FINISH: Final = "kontract_migrate finish"  # the label of its transactions
@@ -46,14 +47,16 @@ def _move(ledger: Ledger, table: str, moving: Entry) -> None:
     elif "restores" in moving:
         batch = restore_batch
     what, by = f"{moving['by']}: documents of {table}", moving["by"]
-    conclude = functools.partial(_conclude, ledger, table, is_removed=batch is delete_batch)
+    conclude = functools.partial(_conclude, ledger, table, batch)
     run = functools.partial(batch, name=table)
     in_batches(ledger, MOVING + table, what=what, label=by, batch=run, conclude=conclude)
 
 
-def _conclude(ledger: Ledger, table: str, *, is_removed: bool) -> None:
+def _conclude(ledger: Ledger, table: str, batch: Callable[..., Batch]) -> None:
     ledger.write(MOVING + table, None)
-    if is_removed:  # its name goes last, because no document can be written, or deleted, without one
+    if batch is restore_batch:
+        make_again(ledger, table)
+    if batch is delete_batch:  # its name goes last, because no document can be written, or deleted, without one
         ledger.write(TABLE + table, None)
         record.write(ledger.connection, ledger.ns, table, None)
 
@@ -122,7 +125,7 @@ def _step(
 
 
 def end_older_code(ledger: Ledger) -> None:
-    """Refuse older code, rewrite what it has left, and forget the old names of tables."""
+    """Refuse older code, rewrite what it has left, and forget the old names of tables and the keys that it needed."""
     entries = ledger.list(TABLE)
     mixed = [name for name, entry in entries.items() if "renamed_to" not in entry and _is_mixed(entry)]
     for name in mixed:
@@ -131,7 +134,9 @@ def end_older_code(ledger: Ledger) -> None:
         ledger.run(FINISH, functools.partial(_start_again, ledger, name))
     finish_moving(ledger)
     for name in mixed:
-        ledger.run(FINISH, functools.partial(_raise_number, ledger, name, "live"))
+        ledger.run(FINISH, functools.partial(_conclude_older_code, ledger, name))
+    for removed in ledger.list(REMOVED).values():
+        ledger.run(FINISH, functools.partial(remove_all, ledger, removed))
     for name, entry in entries.items():
         if "renamed_to" in entry:
             ledger.put(FINISH, TABLE + name, None)
@@ -146,6 +151,11 @@ def _raise_number(ledger: Ledger, name: str, member: str) -> None:
     """Note that the ``oldest`` code that may run, or the ``live`` documents, are at a table's present number."""
     entry = ledger.read(TABLE + name) or {}
     ledger.write(TABLE + name, entry | {member: entry["oldest" if member == "live" else "schema"]})
+
+
+def _conclude_older_code(ledger: Ledger, name: str) -> None:
+    remove_needless(ledger, name)
+    _raise_number(ledger, name, "live")
 
 
 def _start_again(ledger: Ledger, name: str) -> None:

@@ -1,7 +1,7 @@
 """The key rows of unique constraints that begin, or cease, to be while documents are there."""
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Collection
+from typing import Any, Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -37,7 +37,7 @@ def build(
     statement, after, done = build_keys(data, key), "", 0
     batch = max(_BATCH, -(-total // _STATEMENTS))
     while True:
-        params = {"ns": ns, "ptr": ptr, "prefix": prefix(ptr, name), "after": after, "batch": batch}
+        params: dict[str, Any] = {"ns": ns, "ptr": ptr, "prefix": prefix(ptr, name), "after": after, "batch": batch}
         count, last = fetch_one(connection, statement, params)
         done += count
         tell(done)
@@ -46,7 +46,11 @@ def build(
         after = last
 
 
-def remove(connection: BaseDatabaseWrapper, *, ns: int, ptr: int, name: str) -> None:
-    """Remove a constraint's key rows, in the open transaction."""
+def remove(
+    connection: BaseDatabaseWrapper, *, ns: int, ptr: int, name: str | None = None, kept: Collection[str] = ()
+) -> None:
+    """Remove a constraint's key rows, in the open transaction; without ``name`` those of all but ``kept``."""
+    removed = f"{ptr}/" if name is None else prefix(ptr, name)
+    params: dict[str, Any] = {"ns": ns, "prefix": removed, "kept": [prefix(ptr, other) for other in kept]}
     with connection.cursor() as cursor:
-        cursor.execute(REMOVE_KEYS, {"ns": ns, "prefix": prefix(ptr, name)})
+        cursor.execute(REMOVE_KEYS, params)

@@ -74,6 +74,7 @@ SELECT count(*), max(id) FROM looked"""
 
 REMOVE_KEYS: Final = f"""
 DELETE FROM storage WHERE ns = %(ns)s AND ptr = {KEYS} AND _deleted_txid IS NULL AND starts_with(id, %(prefix)s)
+  AND NOT EXISTS (SELECT FROM unnest(%(kept)s::text[]) k(prefix) WHERE starts_with(id, k.prefix))
 """
 
 

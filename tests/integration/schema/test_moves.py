@@ -8,9 +8,10 @@ from django.db import models
 import kontract
 from kontract import env, tables
 from kontract.exceptions import ConstraintError, SchemaDataError, SchemaError, SchemaOutdatedError, TableNotFound
+from kontract.mvcc.connections import fetch_all
 from kontract.schema import moving
-from kontract.tables.catalog import locate
-from tests.integration.schema.releases import Files, down, finish, release, up
+from kontract.tables.catalog import locate, read_entry
+from tests.integration.schema.releases import Files, down, finish, forget, release, up
 from tests.integration.test_dry_run import changes
 
 pytestmark = pytest.mark.usefixtures("consistent")
@@ -310,3 +311,53 @@ def test_a_dry_run_shows_documents_in_the_shape_of_the_code(files: Files, monkey
         up()
     (change,) = changes(lambda: env.storage.things.update(str(thing.pk), {"headline": "Persuasion"}))
     assert (change["before"], change["after"]) == ({"headline": "Emma"}, {"headline": "Persuasion"})
+
+
+def key_rows(name: str) -> list[str]:
+    """Return which constraints have key rows for a table that is there, or was."""
+    connection, ns = locate()
+    entry = (
+        read_entry(connection, ns, f"table/{name}") or (read_entry(connection, ns, f"removed/{name}") or {})["entry"]
+    )
+    rows = fetch_all(connection, "SELECT id FROM storage WHERE ns = %(ns)s AND ptr = 2", {"ns": ns})
+    return sorted(id_.split("/")[1] for (id_,) in rows if id_.startswith(f"{entry['ptr']}/"))
+
+
+def test_finish_leaves_the_key_rows_of_constraints_that_there_are(files: Files) -> None:
+    old = release("things", title=text(unique=True), isbn=text(unique=True), name=text(unique=True))
+    old.objects.create(title="Emma", isbn="1", name="A B")
+    assert key_rows("things") == ["things_isbn_key", "things_name_key", "things_title_key"]
+    renamed = 'RenameField(table="things", old="title", new="headline"), RenameTable(table="things", new="volumes")'
+    gone = (
+        'RemoveField(table="volumes", name="isbn"), SplitField(table="volumes", name="name", into=("first", "last"), '
+    )
+    files.add(f"{renamed}, {gone} split=split, join=join)", SPLIT)
+    new = release("volumes", headline=text(unique=True), first=text(), last=text())
+    up()
+    old = release("things", title=text(unique=True), isbn=text(unique=True), name=text(unique=True))
+    with pytest.raises(ConstraintError):
+        old.objects.create(title="Sense", isbn="1", name="C D")
+    new = release("volumes", headline=text(unique=True), first=text(), last=text())
+    finish()
+    assert key_rows("volumes") == ["things_title_key"]
+    with pytest.raises(ConstraintError):
+        new.objects.create(headline="Emma", first="C", last="D")
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_removed_table_leaves_no_key_rows_and_comes_back_with_them(files: Files, finished: bool) -> None:
+    old = release("things", title=text(unique=True))
+    old.objects.create(title="Emma")
+    files.add('RemoveTable(table="things")')
+    forget()
+    up()
+    if finished:
+        finish()
+        assert key_rows("things") == []
+    down()
+    old = release("things", title=text(unique=True))
+    assert key_rows("things") == ["things_title_key"]
+    with pytest.raises(ConstraintError):
+        old.objects.create(title="Emma")
+    old.objects.get(title="Emma").delete()
+    old.objects.create(title="Emma")
