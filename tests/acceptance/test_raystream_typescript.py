@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -102,10 +103,23 @@ def built(environment: dict[str, str]) -> Path:
 
 
 @pytest.fixture(scope="module")
-def servers(built: Path, environment: dict[str, str]) -> Iterator[list[str]]:
+def running(built: Path, environment: dict[str, str]) -> Iterator[list[str]]:
+    """The URLs of three servers: two that share the database and the settings, and one of the same name, other keys."""
+    other = {**environment, "KONTRACT_TEST_RAYSTREAM": make_options()}
+    with ExitStack() as stack, ThreadPoolExecutor(3) as pool:
+        yield list(pool.map(stack.enter_context, map(serving, (environment, environment, other))))
+
+
+@pytest.fixture(scope="module")
+def servers(running: list[str]) -> list[str]:
     """The URLs of two servers that share nothing but the database and the settings."""
-    with serving(environment) as one, serving(environment) as two:
-        yield [one, two]
+    return running[:2]
+
+
+@pytest.fixture(scope="module")
+def impostor(running: list[str]) -> str:
+    """The URL of a server of the same name, with other keys."""
+    return running[2]
 
 
 def test_vectors_in_node(built: Path) -> None:
@@ -157,20 +171,13 @@ def answer(message: frames.Init | frames.Resume, audience: bytes, key: StaticKey
     )
 
 
-@pytest.fixture(scope="module")
-def impostor(built: Path, environment: dict[str, str]) -> Iterator[str]:
-    """The URL of a server of the same name, with other keys."""
-    with serving({**environment, "KONTRACT_TEST_RAYSTREAM": make_options()}) as url:
-        yield url
-
-
 @pytest.mark.parametrize("language", ["typescript", "javascript"])
 def test_calls_from_node(
     language: str, built: Path, servers: list[str], impostor: str, environment: dict[str, str], tmp_path: Path
 ) -> None:
     directory, chosen = built, "."
     if language == "javascript":  # the client that no compiler has seen
-        directory, chosen = tmp_path / "built", "calls of every kind"
+        directory, chosen = tmp_path / "built", "suite of WebCrypto: calls of every kind"
         shutil.copytree(built, directory)
         (tmp_path / "node_modules").symlink_to(PACKAGES)
         write_client(directory / "client.js", "--javascript", environment)
@@ -210,18 +217,26 @@ def test_what_a_proxy_sees_of_a_browser(built: Path, servers: list[str], tmp_pat
         process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         stack.callback(process.terminate)
         report = wait_for_report(built / "report")
-        up, _, control = bytes(proxy.up).partition(b"POST /begin")[2].partition(b"POST /end")
-        down = bytes(proxy.down).partition(b"THE STORY BEGINS")[2].partition(b"THE STORY ENDS")[0]
+        up, _, plain_up = bytes(proxy.up).partition(b"POST /begin")[2].partition(b"POST /end")
+        down, _, plain_down = bytes(proxy.down).partition(b"THE STORY BEGINS")[2].partition(b"THE STORY ENDS")
     lines = report.splitlines()
     assert [line for line in lines if not line.startswith("ok: ")] == ["done"]
     assert len(lines) > 10
     assert up.count(b"POST /kontract/_rs") > 16
     assert len(down) > 140_000
-    seen = (up + down).lower()
-    # Each is so long that it does not come up by chance.
+    seen, plain = (up + down).lower(), (plain_up + plain_down).lower()
+    # Each is so long that it does not come up by chance, and in the story as anyone can read it.
     words = ("elephant", "/rpc/lab_", "lab_count", "zoo_upload", "authorization", "bearer ", "token of", "idempotency")
-    for word in (*words, "multipart", "kwargs", "accept: application/jsonl"):
+    asked = (
+        "multipart",
+        "kwargs",
+        "accept: application/jsonl",
+        "/kontract/events",
+        "subscriptions",
+        "n__gte",
+        '"after"',
+    )
+    told = ('"result"', '"item"', "content-disposition", "kontract-txid", "event: change", "stream-open")
+    for word in (*words, *asked, *told):
         assert word.encode() not in seen, word
-        assert word.encode() in control.lower(), f"{word} is in no request of this story, so nobody would see it"
-    for word in (*words, '"result"', '"item"', "problem+json", "content-disposition", "kontract-txid"):
-        assert word.encode() not in seen, word
+        assert word.encode() in plain, f"{word} is nowhere in this story, so nobody would see it"

@@ -53,13 +53,13 @@ for (const [name, raystream] of Object.entries(suites)) {
   test(`${name}: calls of every kind, several at once, over two servers, in sessions that are resumed`, async () => {
     const { client, sent, types } = connect({ raystream, token: "secret" });
     const id = randomUUID();
-    for (let round = 1; round <= 20; round++) assert.equal(await client.labCount({ client: id }), round);
+    for (let round = 1; round <= 14; round++) assert.equal(await client.labCount({ client: id }), round);
     assert.ok(count(types(), RESUME) >= 2 && count(types(), INIT) === 1, types().join());
     const names = ["Authorization", "Cookie"];
     const headers = await client.labHeaders({ names });
     assert.deepEqual(headers, { Authorization: "Bearer secret", Cookie: null });
 
-    const photo = Uint8Array.from({ length: 2_000_000 }, (_, index) => index % 251);
+    const photo = Uint8Array.from({ length: 500_000 }, (_, index) => index % 251);
     const [digest] = await client.zooUpload({ photo: new File([photo], "ä.txt"), title: "Ü" });
     const sha256 = createHash("sha256").update(photo).digest("hex");
     assert.deepEqual(digest, { name: "ä.txt", size: photo.length, sha256 });
@@ -68,14 +68,14 @@ for (const [name, raystream] of Object.entries(suites)) {
     const bytes = await download.bytes();
     assert.deepEqual([bytes.length, bytes[255], bytes[99_999]], [100_000, 255, 0]);
     const numbers: number[] = [];
-    for await (const number of client.zooCount({ to: 1000 })) numbers.push(number);
-    assert.deepEqual([numbers.length, numbers[999]], [1000, 999]);
+    for await (const number of client.zooCount({ to: 300 })) numbers.push(number);
+    assert.deepEqual([numbers.length, numbers[299]], [300, 299]);
 
-    const calls = Array.from({ length: 30 }, () => client.labCount({ client: randomUUID() }));
+    const calls = Array.from({ length: 16 }, () => client.labCount({ client: randomUUID() }));
     assert.deepEqual(await Promise.all(calls), Array.from(calls, () => 1));
     const [first, second] = await client.batch((b) => [client.labCounted({ client: id }, b), client.zooNothing({}, b)]);
-    assert.deepEqual([first, second.status], [{ status: "fulfilled", value: 20 }, "fulfilled"]);
-    assert.deepEqual((await api.dryRun(client.labCount, { client: id })).result, 21);
+    assert.deepEqual([first, second.status], [{ status: "fulfilled", value: 14 }, "fulfilled"]);
+    assert.deepEqual((await api.dryRun(client.labCount, { client: id })).result, 15);
     assert.equal(await client.zooNothing(), null);
     const refused = await client.zooPositional({ first: 1, third: "x" } as never).catch((error: unknown) => error);
     assert.ok(refused instanceof api.KontractProblem && refused.code === "invalid_arguments");
