@@ -173,8 +173,8 @@ def test_linking_tells_of_as_many_addresses_as_registering_does(ada: Person, vis
 # --- The event loop --------------------------------------------------------------------------------------------------
 
 
-async def _watch_the_loop() -> tuple[int, float, float]:
-    """Try a password; return the status, how long it took, and the longest time the event loop was held up."""
+async def _is_loop_free() -> bool:
+    """Try a password; return whether the event loop went on during most of it."""
     body = json.dumps({"kwargs": {"credentials": {"email": "eve@example.com", "password": "guess"}}})
     sent = AsyncClient().post("/kontract/rpc/auth_login", body, content_type="application/json")
     attempt, longest, begun = asyncio.ensure_future(sent), 0.0, time.perf_counter()
@@ -182,7 +182,8 @@ async def _watch_the_loop() -> tuple[int, float, float]:
         before = time.perf_counter()
         await asyncio.sleep(0.005)
         longest = max(longest, time.perf_counter() - before)
-    return (await attempt).status_code, time.perf_counter() - begun, longest
+    assert (await attempt).status_code == 401
+    return longest < 0.4 * (time.perf_counter() - begun)
 
 
 def test_hashing_does_not_hold_up_the_event_loop(settings: Any) -> None:
@@ -191,6 +192,4 @@ def test_hashing_does_not_hold_up_the_event_loop(settings: Any) -> None:
     principal = Principal.objects.get(email="eve@example.com")
     principal.password = make_password(PASSWORD)
     principal.save()
-    found = [asyncio.run(_watch_the_loop()) for _ in range(2)]
-    assert [status for status, _, _ in found] == [401, 401]
-    assert min(longest / duration for _, duration, longest in found) < 0.4
+    assert any(asyncio.run(_is_loop_free()) for _ in range(3)), "no other program can be blamed for all three"

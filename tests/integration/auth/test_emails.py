@@ -65,7 +65,7 @@ def asking(who: str) -> Callable[[], Any]:
 
 def test_nobody_learns_it_from_the_time(ada: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kontract.auth.emails.send", lambda *_: time.sleep(0.005))  # what a server of e-mail takes
-    assert any(abs(measure(asking("ada"), asking("eve"), 40)) < 3.3 for _ in range(2))
+    assert any(abs(measure(asking("ada"), asking("eve"), 30)) < 3.3 for _ in range(2))
     emails.get_sender()._pool.submit(int).result()
 
 

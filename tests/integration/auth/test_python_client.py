@@ -28,7 +28,7 @@ AUTOMATIC = AuthOptions(anonymous="auto")
 @pytest.fixture(scope="module")
 def url(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
     """Where the server is."""
-    with django_db_blocker.unblock(), serve() as found:
+    with django_db_blocker.unblock(), serve(session_cache_seconds=0.1) as found:
         yield found
 
 
@@ -223,7 +223,7 @@ def test_who_has_been_signed_out_elsewhere_is_told_once(make: Make, url: str) ->
     client.auth.link(credentials)
     other.auth.login(credentials)
     other.auth.logout("all")
-    time.sleep(0.6)  # what the server's process knows of the session
+    time.sleep(0.15)  # what the server's process knows of the session
     assert client.at_once(5, _fails_with_401) == [True] * 5
     assert not client.auth.principal
     assert client.who_am_i()["owner"] not in ("", visitor.id), "what follows is somebody new's"
@@ -262,7 +262,7 @@ def test_a_stolen_refresh_token_ends_the_session(make: Make, url: str) -> None:
     thief = MemoryStorage()
     thief.save(stolen)
     assert make(auth=AuthOptions(storage=thief)).auth.me() is None
-    time.sleep(0.6)
+    time.sleep(0.15)
     with pytest.raises(KontractProblem, match="invalid_token"):
         client.who_am_i()
     assert storage.load() is None
