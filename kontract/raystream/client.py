@@ -187,7 +187,10 @@ class Client:
         envelope = encode_request(head, body, block=block)
         size = frames.HEADER_BYTES + len(envelope) + TAG_BYTES
         if size > channel.limits.frame:
-            raise MisuseError(f"The request has {size} bytes; the server takes at most {channel.limits.frame}.")
+            raise MisuseError(
+                f"The request has {size} bytes; the encrypted channel takes at most {channel.limits.frame}, files "
+                "included. Send a large file in several calls."
+            )
         seq = channel.draw(now)
         frame = channel.seal(seq, envelope)
         return Call(seq=seq, frame=frame, _secrets=channel.secrets, _chunk=channel.limits.chunk)

@@ -42,7 +42,8 @@ def fail(request: HttpRequest) -> HttpResponse:
 
 def send_file(request: HttpRequest) -> FileResponse:
     """Send a file in many blocks."""
-    return FileResponse(io.BytesIO(bytes(range(256)) * 1024), filename="bytes.bin", content_type="application/x-bytes")
+    content = bytes(range(256)) * 4 * int(request.GET.get("kib", "256"))
+    return FileResponse(io.BytesIO(content), filename="bytes.bin", content_type="application/x-bytes")
 
 
 def events(request: HttpRequest) -> StreamingHttpResponse:
@@ -178,6 +179,11 @@ def test_files_and_events_come_in_chunks(peer: Peer, views: None) -> None:
     assert answer.outer["X-Accel-Buffering"] == "no"
     lines = [line for line in answer.outer.wire.split(b"\n") if line]  # type: ignore[attr-defined]
     assert all(line.startswith(b"data: ") for line in lines)
+
+
+def test_an_answer_may_be_larger_than_a_frame(peer: Peer, views: None) -> None:
+    answer = peer.send(peer.seal("GET", "/file?kib=40960"))
+    assert answer.body == bytes(range(256)) * 4 * 40960
 
 
 def test_head_and_204_have_no_body(peer: Peer, views: None) -> None:

@@ -335,7 +335,10 @@ def test_none_is_for_calls_without_it(proxy: Proxy, zoo: Any) -> None:
     assert b"zoo_count" in proxy.seen
 
 
-def test_too_large_a_request_is_refused_before_it_is_sent(client: Any) -> None:
-    with pytest.raises(MisuseError, match="at most"):
-        client.zoo_upload(File(io.BytesIO(bytes(17 * 1024 * 1024))), "")
+def test_a_request_is_as_large_as_a_frame_and_a_larger_one_is_refused_before_it_is_sent(client: Any) -> None:
+    assert client.zoo_upload(File(bytes(15 * 1024 * 1024)), "")[0].size == 15 * 1024 * 1024
+    for size in (17, 40):
+        with pytest.raises(MisuseError, match=r"at most 16777216, files included\. Send a large file in several calls"):
+            client.zoo_upload(File(io.BytesIO(bytes(size * 1024 * 1024))), "")
     assert not client._session._open
+    assert session_of(client)._channel._count == 1

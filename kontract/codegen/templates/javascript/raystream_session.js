@@ -49,7 +49,8 @@ export class $ChannelSession {
         if (size <= this.#limits.frame)
             return;
         const limit = this.#limits.frame;
-        throw new TypeError(`The request has ${size} bytes; the encrypted channel takes at most ${limit}, files included.`);
+        const remedy = "Send a large file in several calls.";
+        throw new TypeError(`The request has ${size} bytes; the encrypted channel takes at most ${limit}, files included. ${remedy}`);
     }
     #draw(now) {
         this.#used = now;

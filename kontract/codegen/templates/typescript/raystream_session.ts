@@ -63,7 +63,10 @@ export class $ChannelSession {
   #checkSize(size: number): void {
     if (size <= this.#limits.frame) return;
     const limit = this.#limits.frame;
-    throw new TypeError(`The request has ${size} bytes; the encrypted channel takes at most ${limit}, files included.`);
+    const remedy = "Send a large file in several calls.";
+    throw new TypeError(
+      `The request has ${size} bytes; the encrypted channel takes at most ${limit}, files included. ${remedy}`,
+    );
   }
 
   #draw(now: number): number {
