@@ -19,10 +19,13 @@ import json, sys
 import django
 from django.conf import settings
 given = json.loads(sys.stdin.read())
+MAIL = "django.core.mail.backends.locmem.EmailBackend"
 settings.configure(
     SECRET_KEY="x" * 50, USE_TZ=True, ALLOWED_HOSTS=["*"], ROOT_URLCONF="tests.urls",
     INSTALLED_APPS=given["apps"], MIDDLEWARE=given["middleware"], DATABASES={"default": given["database"]},
-    PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"], KONTRACT={},
+    PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
+    **({"MAILERS": {"default": {"BACKEND": MAIL}}} if django.VERSION >= (6, 1) else {"EMAIL_BACKEND": MAIL}),
+    KONTRACT={"AUTH": {"email_links": {"reset": "https://app.example/?t={token}"}}} if given["middleware"] else {},
 )
 django.setup()
 from django.apps import apps
@@ -36,7 +39,9 @@ if "kontract.auth" not in given["apps"]:
     from django.test import Client
     assert Client().post("/kontract/rpc/auth_anonymous", {}, content_type="application/json").status_code == 404
     sys.exit()
-from tests.integration.auth.people import Person
+from django.core import mail
+from kontract.auth import emails
+from tests.integration.auth.people import PASSWORD, Person
 with kontract.namespace(given["namespace"]):
     eve, ada = Person().begin(), Person().register("ada@example.com")
     before = eve.id
@@ -46,6 +51,20 @@ with kontract.namespace(given["namespace"]):
     assert eve.call("auth_me")["email"] == "eve@example.com"
     visitor = Person().begin()
     ada.call("auth_merge", source_token=visitor.access, commit=True)
+    visitor.keep(ada.call("auth_unmerge", principal=visitor.id))
+    assert visitor.call("auth_me")["is_anonymous"] is True
+    eve.keep(eve.call("auth_password", old_password=PASSWORD, new_password="difference engine"))
+    assert [session["is_current"] for session in eve.call("auth_sessions")] == [True]
+    place = ["--namespace", given["namespace"]]
+    call_command("kontract_users", *place, "groups", "eve@example.com", "staff", stdout=sys.stderr)
+    assert eve.refresh().call("auth_me")["ugroups"] == ["staff"]
+    Person().call("auth_request_reset", email="eve@example.com")
+    emails.get_sender()._pool.submit(int).result()
+    token = mail.outbox[0].body.split("?t=")[1].split()[0]
+    Person().call("auth_reset", token=token, new_password="analytical machine")
+    assert eve.post("auth_me").status_code == 401
+    eve = eve.login("eve@example.com", "analytical machine")
+    assert eve.call("auth_me")["is_verified"] is True
     eve.call("auth_logout", which="all")
     assert eve.post("auth_me").status_code == 401
 with connection.cursor() as cursor:
