@@ -110,7 +110,9 @@ def test_expiry_is_looked_at_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     refused(token)
 
 
-def test_rotating_the_secret_key_logs_nobody_out(settings: Settings) -> None:
+@pytest.mark.parametrize("algorithm", ["HS256", "EdDSA"])
+def test_rotating_the_secret_key_logs_nobody_out(algorithm: str, settings: Settings) -> None:
+    settings.KONTRACT = {"AUTH": {"algorithm": algorithm}}
     access, refresh = make_access("p", SID, epoch=0, is_anonymous=False), make_refresh(SID, 7)
     before = settings.SECRET_KEY
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "the next one", [before]

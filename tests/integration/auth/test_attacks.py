@@ -160,6 +160,14 @@ def test_many_at_once_do_not_get_more_tries(settings: Any) -> None:
     assert sorted(statuses) == [401] * 3 + [429] * 5
 
 
+def test_a_batch_has_as_many_tries_as_its_calls(settings: Any) -> None:
+    auth = {**settings.KONTRACT["AUTH"], "rates": {**settings.KONTRACT["AUTH"]["rates"], "login": "2/h"}}
+    settings.KONTRACT = {**settings.KONTRACT, "AUTH": auth}
+    attempt = {"procedure": "auth_login", "kwargs": {"credentials": {"email": "eve@example.com", "password": "guess"}}}
+    response = Client().post("/kontract/rpc", json.dumps([attempt] * 4), content_type="application/json")
+    assert [item["problem"]["status"] for item in response.json()] == [401, 401, 429, 429]
+
+
 def test_linking_tells_of_as_many_addresses_as_registering_does(ada: Person, visitor: Person, settings: Any) -> None:
     auth = {**settings.KONTRACT["AUTH"], "rates": {**settings.KONTRACT["AUTH"]["rates"], "register": "2/h"}}
     settings.KONTRACT = {**settings.KONTRACT, "AUTH": auth}
