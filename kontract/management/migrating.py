@@ -21,6 +21,7 @@ from kontract.schema.verifying import verify
 from kontract.tables.catalog import list_namespaces, resolve_namespace
 
 _ATTEMPTS = 5  # to do what a plan says, where other processes do the same
+_TOGETHER = 25  # namespaces that are changed in one transaction, where no document is looked at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,14 +124,16 @@ def apply(project: Project, plans: Iterable[Plan], out: Any) -> None:
     """Do what happens by itself, in every namespace."""
     past = project.lock.past if project.lock else {}
     plans = [plan for plan in plans if not plan.is_done]
+    asking = [plan for plan in plans if executor.asks_documents(project.connection, plan)]
     if len(project.namespaces) > 1:
-        _examine(project, plans, out)
+        _examine(project, asking, out)
     for plan in plans:
         describe(plan, out)
-        progress = Progress(out, "Namespaces", len(plan.numbers))
-        for done, name in enumerate(plan.numbers, 1):
-            _apply_one(project, plan, name, out, past)
-            progress.tell(done)
+        progress, names = Progress(out, "Namespaces", len(plan.numbers)), list(plan.numbers)
+        size = 1 if plan in asking else _TOGETHER
+        for first in range(0, len(names), size):
+            _apply_in(project, plan, names[first : first + size], out, past)
+            progress.tell(min(first + size, len(names)))
 
 
 def _examine(project: Project, plans: Iterable[Plan], out: Any) -> None:
@@ -148,19 +151,26 @@ def _examine(project: Project, plans: Iterable[Plan], out: Any) -> None:
         )
 
 
-def _apply_one(project: Project, plan: Plan, name: str, out: Any, past: Any) -> None:
+def _apply_in(project: Project, plan: Plan, names: Sequence[str], out: Any, past: Any) -> None:
+    """Do what a plan says in namespaces, in one transaction; one by one where other processes do the same."""
     for _ in range(_ATTEMPTS):
         try:
-            executor.apply(project.connection, plan, project.namespaces[name], out=out, past=past)
+            executor.apply(project.connection, plan, [project.namespaces[name] for name in names], out=out, past=past)
             return
         except executor.Changed:  # by another process, which may have done it all
-            (plan,) = project.plans([name])
-            refuse([plan])
-            if plan.is_done:
+            plans = [plan for plan in project.plans(names) if not plan.is_done]
+            refuse(plans)
+            if not plans:
                 return
+            if len(names) > 1:
+                for left in plans:
+                    for name in left.numbers:
+                        _apply_in(project, left, [name], out, past)
+                return
+            (plan,) = plans
         except SchemaDataError as error:
-            raise SchemaDataError(f"{called(name)}: {error}") from error
-    raise SchemaError(f"Other processes keep changing the schema of {called(name)}. Run kontract_migrate again.")
+            raise SchemaDataError(f"{called(names[0])}: {error}") from error
+    raise SchemaError(f"Other processes keep changing the schema of {called(names[0])}. Run kontract_migrate again.")
 
 
 def describe(plan: Plan, out: Any) -> None:

@@ -1,10 +1,11 @@
-"""Doing what a plan says: one transaction for each namespace, in which documents are asked before anything is written.
+"""Doing what a plan says, in transactions in which documents are asked before anything is written.
 
 Several processes may do so at once: each looks at the records again in its transaction, and whoever commits second
 runs again and finds nothing left to do.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
@@ -28,7 +29,7 @@ from kontract.schema.operations import (
 )
 from kontract.schema.planning import Plan
 from kontract.schema.progress import Progress
-from kontract.schema.record import PREFIX, Record, new_run, read_texts, remove_table, write
+from kontract.schema.record import PREFIX, Record, new_run, read_texts, remove_table, write, write_text
 from kontract.schema.state import State
 from kontract.schema.upcasts import note
 from kontract.tables.catalog import forget
@@ -88,33 +89,49 @@ class Changed(SchemaError):
     """The records are not those any more that the plan was made of."""
 
 
+def asks_documents(connection: BaseDatabaseWrapper, plan: Plan) -> bool:
+    """Return whether what a plan says takes looking at documents, or making or removing their keys."""
+    if any(isinstance(operation, (AddConstraint, RemoveConstraint)) for operation in plan.operations):
+        return True
+    return any(find_demands(connection, plan.operations, defaultdict(lambda: "s.data")))
+
+
 def apply(
-    connection: BaseDatabaseWrapper, plan: Plan, ns: int, *, out: Any, past: Mapping[str, tuple[str, ...]]
+    connection: BaseDatabaseWrapper,
+    plan: Plan,
+    namespaces: Sequence[int],
+    *,
+    out: Any,
+    past: Mapping[str, tuple[str, ...]],
 ) -> None:
-    """Do in the namespace ``ns`` what its plan says; ``out`` is told of long work.
+    """Do in these namespaces what their plan says, in one transaction; ``out`` is told of long work.
 
     ``past`` has digests of former states that only the lock file knows.  Raises ``SchemaDataError`` where documents do
     not keep what is demanded of them, and ``Changed`` where another process has changed the records since.
     """
-    touched = {operation.table for operation in plan.operations}
+    names = {operation.table for operation in plan.operations} | plan.adopted.keys()
+    records = {name: Record.from_text(plan.texts[name]) for name in names if name in plan.texts}
+    steps = _find_steps({**records, **_records(plan.adopted)}, plan.operations, past=past)
 
     def work() -> None:
-        texts, place = _look_again(connection, ns, touched | plan.adopted.keys())
-        if any(texts.get(name) != plan.texts.get(name) for name in touched | plan.adopted.keys()):
-            raise Changed("Another process changes the schema. Run kontract_migrate again.")
-        records = {name: Record.from_text(texts[name]) for name in touched if name in texts}
-        records |= {name: Record(state=state) for name, state in plan.adopted.items()}
-        for name in plan.adopted.keys() - touched:
-            write(connection, ns, name, records[name])
-        _change(connection, place, records, plan.operations, out=out, past=past)
+        for texts, place in _look_again(connection, namespaces, names):
+            if any(texts.get(name) != plan.texts.get(name) for name in names):
+                raise Changed("Another process changes the schema. Run kontract_migrate again.")
+            for name, record in _records(plan.adopted).items():
+                write(connection, place.ns, name, record)
+            _change(connection, place, steps, plan.operations, out=out)
 
     run_transaction(work, using=connection.alias, label=LABEL)
     forget(connection.alias)
 
 
+def _records(states: State) -> dict[str, Record]:
+    return {name: Record(state=state) for name, state in states.items()}
+
+
 def examine(connection: BaseDatabaseWrapper, plan: Plan, ns: int, *, out: Any) -> list[Offence]:
     """Return what documents of the namespace ``ns`` do not keep of what its plan demands; nothing is changed."""
-    _, place = _look_again(connection, ns, {operation.table for operation in plan.operations})
+    ((_, place),) = _look_again(connection, [ns], {operation.table for operation in plan.operations})
     return _ask_all(connection, place, plan.operations, Readings(connection, place, plan.operations), out)
 
 
@@ -133,7 +150,8 @@ def take_back(connection: BaseDatabaseWrapper, ns: int, run: str, *, out: Any) -
             if step.run == run
             for operation in reversed(step.operations)
         ]
-        _change(connection, find_place(connection, ns), records, operations, out=out, undoes=run)
+        steps = _find_steps(records, operations, undoes=run)
+        _change(connection, find_place(connection, ns), steps, operations, out=out)
         return [operation.describe() for operation in operations]
 
     done = run_transaction(work, using=connection.alias, label=f"{LABEL} down")[0]
@@ -158,33 +176,56 @@ def fake(connection: BaseDatabaseWrapper, ns: int, wanted: State) -> None:
     run_transaction(work, using=connection.alias, label=f"{LABEL} --fake")
 
 
-def _change(
-    connection: BaseDatabaseWrapper,
-    place: Place,
+class TableStep(NamedTuple):
+    """What is done to one table: its record before, and after as such and as text; None where the table goes."""
+
+    operations: Sequence[Operation]
+    before: Record
+    after: Record | None
+    text: str = ""
+
+
+def _find_steps(
     records: Mapping[str, Record],
     operations: Sequence[Operation],
     *,
-    out: Any,
     past: Mapping[str, tuple[str, ...]] | None = None,
     undoes: str = "",
+) -> list[TableStep]:
+    """Return what operations do to tables with these records, in one run."""
+    run, steps = new_run(), []
+    for name in dict.fromkeys(operation.table for operation in operations):
+        its = [operation for operation in operations if operation.table == name]
+        if isinstance(its[-1], ForgetTable):
+            steps.append(TableStep(its, records[name], None))
+            continue
+        after = records[name].advance(its, run=run, undoes=undoes).remembering((past or {}).get(name, ()))
+        steps.append(TableStep(its, records[name], after, after.to_text()))
+    return steps
+
+
+def _change(
+    connection: BaseDatabaseWrapper,
+    place: Place,
+    steps: Iterable[TableStep],
+    operations: Sequence[Operation],
+    *,
+    out: Any,
 ) -> None:
-    """Do operations on tables with these records, in the open transaction."""
+    """Do operations, of which ``steps`` are made, in the open transaction."""
     if not operations:
         return
-    ns, run = place.ns, new_run()
     data = Readings(connection, place, operations)
     _check(connection, place, operations, data, out)
     for operation in operations:
         _settle(connection, place, operation, data, out)
-    for name in dict.fromkeys(operation.table for operation in operations):
-        its = [operation for operation in operations if operation.table == name]
-        if isinstance(its[-1], ForgetTable):
-            remove_table(connection, ns, name)
+    for its, before, after, text in steps:
+        name = before.state.name
+        if after is None:
+            remove_table(connection, place.ns, name)
             continue
-        before = records[name]
-        after = before.advance(its, run=run, undoes=undoes).remembering((past or {}).get(name, ()))
-        write(connection, ns, name, after)
-        note(connection, ns, before.state, after.state, its, entry=place.entries[name])
+        write_text(connection, place.ns, name, text)
+        note(connection, place.ns, before.state, after.state, its, entry=place.entries[name])
 
 
 def find_place(connection: BaseDatabaseWrapper, ns: int) -> Place:
@@ -194,10 +235,18 @@ def find_place(connection: BaseDatabaseWrapper, ns: int) -> Place:
     return Place(ns, {name: ptr for _, name, ptr, _ in rows}, entries)
 
 
-def _look_again(connection: BaseDatabaseWrapper, ns: int, names: Iterable[str]) -> tuple[dict[str, str], Place]:
-    """Return, in one round trip, the records of these tables and what the catalog says of them."""
+def _look_again(
+    connection: BaseDatabaseWrapper, namespaces: Sequence[int], names: Iterable[str]
+) -> list[tuple[dict[str, str], Place]]:
+    """Return, in one round trip, the records of these tables in each namespace, and what its catalog says of them."""
     ids = [entry for name in names for entry in (PREFIX + name, catalog_id(name))]
-    found = {entry: data for entry, data, _ in fetch_all(connection, ENTRIES, {"ns": ns, "ids": ids})}
+    found: dict[int, dict[str, str]] = {ns: {} for ns in namespaces}
+    for ns, entry, data in fetch_all(connection, ENTRIES, {"namespaces": list(namespaces), "ids": ids}):
+        found[ns][entry] = data
+    return [_as_place(ns, entries, names) for ns, entries in found.items()]
+
+
+def _as_place(ns: int, found: Mapping[str, str], names: Iterable[str]) -> tuple[dict[str, str], Place]:
     texts = {name: found[PREFIX + name] for name in names if PREFIX + name in found}
     entries = {name: json.loads(found[catalog_id(name)]) for name in names if catalog_id(name) in found}
     return texts, Place(ns, {name: entry["ptr"] for name, entry in entries.items()}, entries)

@@ -186,7 +186,11 @@ def record(
 
 def write(connection: BaseDatabaseWrapper, ns: int, name: str, record: Record | None) -> None:
     """Collect a table's new record, or that it has none any more, for the open transaction."""
-    text = None if record is None else record.to_text()
+    write_text(connection, ns, name, None if record is None else record.to_text())
+
+
+def write_text(connection: BaseDatabaseWrapper, ns: int, name: str, text: str | None) -> None:
+    """Collect a table's new record as text; see write()."""
     change = Write(_catalog(ns), PREFIX + name, "delete" if text is None else "set", text)
     collect(connection, require_unit(connection), change)
 

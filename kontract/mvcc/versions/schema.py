@@ -17,8 +17,8 @@ WHERE ns = ANY(%(namespaces)s) AND ptr = {CATALOG} AND _deleted_txid IS NULL AND
   AND NOT data ? 'renamed_to' ORDER BY ns, id
 """
 ENTRIES: Final = f"""
-SELECT id, data::text, _txid FROM storage
-WHERE ns = %(ns)s AND ptr = {CATALOG} AND _deleted_txid IS NULL AND id = ANY(%(ids)s)
+SELECT ns, id, data::text FROM storage
+WHERE ns = ANY(%(namespaces)s) AND ptr = {CATALOG} AND _deleted_txid IS NULL AND id = ANY(%(ids)s)
 """
 IS_EMPTY: Final = """
 SELECT NOT EXISTS (SELECT FROM storage WHERE ns = %(ns)s AND ptr = %(ptr)s)

@@ -11,7 +11,9 @@ from django.db import IntegrityError, models
 import kontract
 from kontract import env, tables
 from kontract.exceptions import SchemaDataError, SchemaError, SchemaRefusedError
+from kontract.management.migrating import Project, apply
 from kontract.mvcc.connections import fetch_all
+from kontract.schema.declared import from_model
 from kontract.schema.verifying import verify
 from kontract.tables.catalog import list_namespaces, locate
 from tests.integration.schema.migrating import migrate, plan, record, take_back
@@ -283,3 +285,30 @@ def test_processes_that_start_at_once_agree() -> None:
     assert [worker.reports() for worker in workers] == [[2]] * 4
     assert len(record("things").steps) == 1
     assert count_key_rows() == 50
+
+
+def test_a_namespace_that_another_process_changes_meanwhile_holds_no_other_up() -> None:
+    old, others = release("things", title=text()), [f"test-{uuid.uuid4().hex}" for _ in range(2)]
+    migrate(old)
+    for other in others:
+        tables.create_namespace(other)
+        with kontract.namespace(other):
+            migrate(old)
+    connection, ns = locate()
+    known = list_namespaces(connection)
+    new = release("things", title=text(), pages=models.IntegerField(default=7))
+    project = Project(
+        connection=connection,
+        namespaces={name: known[name] for name in (*others, kontract.context.get_namespace())},
+        creating=frozenset([ns]),
+        wanted={"things": from_model(new, connection)},
+        lock=None,
+    )
+    plans = project.plans()
+    assert [len(plan.numbers) for plan in plans if not plan.is_done] in ([3], [2, 1], [1, 2])
+    with kontract.namespace(others[1]):
+        migrate(new)
+    apply(project, plans, OutputWrapper(io.StringIO()))
+    for name in project.namespaces:
+        with kontract.namespace(name):
+            assert record("things").schema == 2
