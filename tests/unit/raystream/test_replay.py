@@ -3,6 +3,8 @@
 import random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kontract.raystream.replay import WINDOW_BITS, Window
 
@@ -36,6 +38,18 @@ def test_it_decides_as_a_set_of_all_numbers_would() -> None:
             assert (after is not None) == model.accept(number)
             window, refused = after or window, refused + (after is None)
     assert refused > SEQUENCES / 10
+
+
+@given(st.lists(st.one_of(st.integers(0, 3 * WINDOW_BITS), st.integers(0, 2**64 - 1)), max_size=60))
+@settings(max_examples=300, deadline=None)
+def test_it_decides_so_for_whatever_numbers_hypothesis_finds(numbers: list[int]) -> None:
+    window, model = Window(), Model()
+    for number in [*numbers, *numbers]:
+        after = window.accept(number)
+        assert (after is not None) == model.accept(number)
+        window = after or window
+        assert window.bits & 1
+        assert window.bits.bit_length() <= WINDOW_BITS
 
 
 def test_a_long_shuffled_run_is_accepted_once() -> None:
