@@ -8,7 +8,7 @@ import json
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -126,18 +126,31 @@ def _match(signed: Signed, access: Access) -> Identity:
 
 def look_up(sid: str) -> Signed:
     """Return who is signed in by a session now, whatever is cached.  Raises ``InvalidTokenError``."""
-    rows = _run(sql.SESSION, sid=sid, users=_users_ptr())
-    if not rows or rows[0][2] is None:
+    if (signed := look_up_all([sid])[sid]) is None:
         raise InvalidTokenError
-    owner, session, principal = rows[0][0], json.loads(rows[0][1]), json.loads(rows[0][2])
+    return signed
+
+
+def look_up_all(sids: Iterable[str]) -> dict[str, Signed | None]:
+    """Return who is signed in by each of some sessions now, read at once; None: nobody."""
+    found: dict[str, Signed | None] = dict.fromkeys(sids)
+    for sid, *row in _run(sql.ALIVE_SESSIONS, sids=list(found), users=_users_ptr()):
+        found[sid] = _read_signed(sid, *row)
+    return found
+
+
+def _read_signed(sid: str, owner: str, session_text: str, principal_text: str | None) -> Signed | None:
+    if principal_text is None:
+        return None
+    session, principal = json.loads(session_text), json.loads(principal_text)
     if not principal["is_active"]:
-        raise InvalidTokenError
+        return None
     state = find_state(principal["subject"])
     if not state.is_active:
-        raise InvalidTokenError
+        return None
     if session["fingerprint"] != state.fingerprint:
         if session["fingerprint"] not in state.fallbacks:
-            raise InvalidTokenError
+            return None
         set_fingerprint(sid, state)  # that of a secret key that will be gone some day
     identity = Identity(
         owner=owner,

@@ -1,19 +1,26 @@
 """Who a stream belongs to, and whether that is still so: by an access token, by Django's session, or nobody."""
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.contrib.auth import get_user
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest
 
 from kontract.conf import get_settings
 from kontract.context import Identity
-from kontract.exceptions import InvalidTokenError, SessionRevokedError, TokenExpiredError
+from kontract.exceptions import KontractError, SessionRevokedError, TokenExpiredError
 from kontract.rpc.address import client_network
 from kontract.rpc.requests import find_token
+
+if TYPE_CHECKING:
+    from kontract.auth.sessions import Signed
+
+Found = Identity | KontractError
 
 NOBODY = Identity(owner="", is_anonymous=True)
 
@@ -36,18 +43,21 @@ class TokenCredential(Credential):
         from kontract.auth.tokens import read_access
 
         access = read_access(token)
+        self.sid = access.sid
         self._access = access
         self.key = ("token", access.sid, access.principal, str(access.epoch))
         self.expires = access.expires + get_settings().AUTH.leeway_seconds
 
     def renew(self) -> Identity:
         """See Credential.renew()."""
-        from kontract.auth.sessions import look_up
+        from kontract.auth.sessions import look_up_all
 
-        try:
-            signed = look_up(self._access.sid)
-        except InvalidTokenError as error:
-            raise SessionRevokedError("The session is over. Sign in again.") from error
+        return self.judge(look_up_all([self.sid])[self.sid])
+
+    def judge(self, signed: "Signed | None") -> Identity:
+        """Return who it is by what its session says.  Raises ``SessionRevokedError``."""
+        if signed is None:
+            raise SessionRevokedError("The session is over. Sign in again.")
         if signed.identity.owner != self._access.principal or signed.epoch != self._access.epoch:
             raise SessionRevokedError("The session's principal has changed. Refresh the access token.")
         return signed.identity
@@ -92,6 +102,39 @@ def find_credential(request: HttpRequest) -> Credential:
     if user is not None and hasattr(request, "session") and user.is_authenticated:
         return SessionCredential(request)
     return Credential()
+
+
+def renew_all(credentials: Sequence[Credential]) -> list[Found | None]:
+    """Return who each is now in the current namespace, or why nobody; None: the database does not answer.
+
+    The sessions of all access tokens are read at once.
+    """
+    try:
+        signed = _look_up([credential.sid for credential in credentials if isinstance(credential, TokenCredential)])
+    except KontractError as error:
+        return [error] * len(credentials)
+    except (OperationalError, InterfaceError):
+        return [None] * len(credentials)
+    return [_renew(credential, signed) for credential in credentials]
+
+
+def _look_up(sids: list[str]) -> "dict[str, Signed | None]":
+    if not sids:
+        return {}
+    from kontract.auth.sessions import look_up_all
+
+    return look_up_all(sids)
+
+
+def _renew(credential: Credential, signed: "Mapping[str, Signed | None]") -> Found | None:
+    try:
+        if isinstance(credential, TokenCredential):
+            return credential.judge(signed[credential.sid])
+        return credential.renew()
+    except KontractError as error:
+        return error
+    except (OperationalError, InterfaceError):
+        return None
 
 
 def check_expiry(credential: Credential) -> None:

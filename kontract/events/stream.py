@@ -16,7 +16,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest
 
 from kontract.context import CallContext, Identity, get_namespace, namespace
-from kontract.events.credentials import Credential, check_expiry
+from kontract.events.credentials import Credential, Found, check_expiry
 from kontract.events.cursor import Cursor
 from kontract.events.live import Question
 from kontract.events.patience import RESTS, SENDS, WORKS, Patience
@@ -25,7 +25,7 @@ from kontract.events.seats import Seat
 from kontract.events.shape import find_shape
 from kontract.events.sharing import Hub, Shared, catchers, get_hub, read_latest, read_shared, run
 from kontract.events.subscriptions import TableSubscription, check_subscriber
-from kontract.events.watching import PERIOD, Found, get_watch
+from kontract.events.watching import PERIOD, get_watch
 from kontract.events.wire import PADDING, encode
 from kontract.events.workers import release_thread
 from kontract.exceptions import InvalidSnapshotError, SnapshotTooOldError
@@ -226,7 +226,7 @@ class Stream:
     async def _check_caller(self) -> None:
         """Raise where the stream is over; look the caller up, where nobody has for too long."""
         while self._is_stale() and self._failure is None:
-            await get_watch().look([self])
+            await get_watch().look(self)
             if self._is_stale():
                 await asyncio.sleep(_PAUSE)
         if self._failure is not None:

@@ -18,7 +18,9 @@ from django.test import override_settings
 
 import kontract
 from kontract import env
+from kontract.events import listener
 from tests.databases import database_alias
+from tests.processes import Report, Worker
 
 CONFIG = """
 [databases]
@@ -128,3 +130,28 @@ def test_what_is_prepared_all_the_same_is_missing_on_the_next_server_connection(
     with override_settings(KONTRACT={"TABLES": ["users"], "PREPARED_STATEMENTS": True}):
         with pytest.raises(ProgrammingError, match="prepared statement"):
             write_on_both(pooled)
+
+
+def write_some(report: Report, count: int) -> None:
+    for n in range(count):
+        env.storage.users.set(f"u{n}", {"n": n})
+    report("done")
+
+
+def test_changes_of_others_are_followed_by_looking_where_nobody_can_listen(pooled: str) -> None:
+    tables, options = ["users"], {"listen": False, "tick_seconds": 0.1}
+    with override_settings(KONTRACT={"TABLES": tables, "EVENTS": options}), closing_listeners():
+        env.storage.users.set("first", {})
+        changes = kontract.feed(tables=tables, follow=True, using=pooled, limit=21)
+        assert next(changes).id == "first"
+        with Worker(write_some, 20) as worker:
+            assert [change.id for change in changes] == [f"u{n}" for n in range(20)]
+            assert worker.report() == "done"
+
+
+@contextlib.contextmanager
+def closing_listeners() -> Iterator[None]:
+    try:
+        yield
+    finally:
+        listener.stop()

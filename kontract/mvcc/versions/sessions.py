@@ -21,13 +21,13 @@ SELECT %(ns)s, {SESSIONS}, %(sid)s, 0, %(principal)s, hashtextextended(%(princip
   )
 RETURNING data::text
 """
-# A session that is alive, and its principal.
-SESSION: Final = f"""
-SELECT s._owner, s.data::text, p.data::text FROM storage s LEFT JOIN LATERAL (
+# Sessions that are alive, each with its principal.
+ALIVE_SESSIONS: Final = f"""
+SELECT s.id, s._owner, s.data::text, p.data::text FROM storage s LEFT JOIN LATERAL (
   SELECT data FROM storage
   WHERE ns = %(ns)s AND ptr = %(users)s AND id = s._owner AND _deleted_txid IS NULL LIMIT 1
 ) p ON true
-WHERE {_SESSION} AND s.id = %(sid)s AND {_IS_ALIVE}
+WHERE {_SESSION} AND s.id = ANY(%(sids)s::text[]) AND {_IS_ALIVE}
 """
 ROTATE_SESSION: Final = f"""
 UPDATE storage s SET data = s.data || jsonb_build_object(

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Iterable
 from io import StringIO
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.core.management import call_command
 
 import kontract
 from kontract import env
+from kontract.auth import sessions
 from kontract.events.sharing import catchers, runners
 from tests.integration.streams.serving import Refused, Server, events_with, serving, sign_in, write
 
@@ -221,21 +223,6 @@ def test_streams_are_limited_for_each_owner_and_network() -> None:
     asyncio.run(run())
 
 
-def test_a_session_that_ends_ends_its_streams() -> None:
-    async def run() -> None:
-        somebody = await write(sign_in)
-        async with serving() as server, server.stream(table="users", token=somebody.token) as stream:
-            await write(lambda: save("u1"))
-            assert ids(await stream.told(1)) == ["insert u1"]
-            await write(somebody.log_out)
-            event = await stream.next(2.5)
-            assert (event.name, event.data["code"]) == ("stream-error", "session_revoked")
-            with pytest.raises(StopAsyncIteration):
-                await stream.next()
-
-    asyncio.run(run())
-
-
 def test_who_leaves_a_group_is_told_no_more() -> None:
     async def run() -> None:
         somebody = await write(lambda: sign_in("auditors"))
@@ -245,6 +232,39 @@ def test_who_leaves_a_group_is_told_no_more() -> None:
             await write(lambda: somebody.join("others"))
             event = await stream.next(2.5)
             assert (event.name, event.data["code"]) == ("stream-error", "permission_denied")
+
+    asyncio.run(run())
+
+
+def test_a_session_that_ends_ends_its_streams_and_all_are_looked_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up: list[int] = []
+    look_up_all = sessions.look_up_all
+
+    def look_up(sids: Iterable[str]) -> dict[str, sessions.Signed | None]:
+        sids = list(sids)
+        looked_up.append(len(sids))
+        return look_up_all(sids)
+
+    async def run() -> None:
+        one, other = await write(sign_in), await write(sign_in)
+        async with (
+            serving() as server,
+            server.stream(table="users", token=one.token) as of_one,
+            server.stream(table="users", token=other.token) as of_other,
+            server.stream(table="users", token=other.token) as another,
+        ):
+            monkeypatch.setattr(sessions, "look_up_all", look_up)
+            await write(lambda: save("u1"))
+            for stream in (of_one, of_other, another):
+                assert ids(await stream.told(1)) == ["insert u1"]
+            await write(one.log_out)
+            event = await of_one.next(2.5)
+            assert (event.name, event.data["code"]) == ("stream-error", "session_revoked")
+            await write(lambda: save("u2"))
+            for stream in (of_other, another):
+                assert ids(await stream.told(1)) == ["insert u2"]
+        assert set(looked_up) <= {1, 2}
+        assert 2 in looked_up
 
     asyncio.run(run())
 
