@@ -2,6 +2,7 @@
 
 import base64
 import re
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -12,8 +13,12 @@ from django.core.management import CommandError, call_command
 from django.test import Client as DjangoClient
 
 from kontract.checks import check_channel, check_channel_transport, check_settings
+from kontract.codegen.channel import describe_channel
 from kontract.conf import parse
 from kontract.exceptions import ConfigurationError
+from kontract.raystream.client import Client
+from kontract.raystream.errors import SessionResetError
+from kontract.raystream.keys import Pins
 from kontract.rpc.registry import registry
 
 from .wire import DAY, KEYS, MIDDLEWARE, OUTER, PINS, SIGN_IN, Peer, Wire, in_base64, options
@@ -208,3 +213,41 @@ def test_a_client_goes_on_to_the_next_key_when_the_current_one_is_gone(settings:
     with pytest.raises(Exception, match="reset"):
         peer.client.receive(peer.wire.post(b"").content, 0)
     assert peer.connect().call("echo", 1).status == 200
+
+
+def test_keys_are_changed_step_by_step_and_nobody_is_locked_out(settings: Any) -> None:
+    def deploy(*keys: Any) -> Wire:
+        set_up(settings, keys=list(keys))
+        assert ids() == []
+        return Wire()
+
+    def build_client(wire: Wire) -> Peer:
+        channel = describe_channel()
+        assert channel is not None
+        peer = Peer(wire)
+        peer.client = Client(Pins.parse(channel.audience, channel.keys))
+        return peer
+
+    def states() -> list[str]:
+        return [line.split()[3] for line in run("list").splitlines()]
+
+    current, following = options()["keys"]
+    old = build_client(deploy(current, following)).connect()
+    (line,) = re.findall(r"^\{.*\},$", run("new"), re.MULTILINE)
+    after = eval(line)[0]  # noqa: S307 - it is a piece of a settings file
+    old.wire = deploy(current, following, after)
+    assert states() == ["current", "next", "next"]
+    assert old.call("echo", 1).status == 200
+
+    wire = deploy(following, after, current)
+    new = build_client(wire).connect()
+    old.wire = wire
+    assert (new.call("echo", 1).status, old.connect().call("echo", 2).status) == (200, 200)
+
+    new.wire = old.wire = deploy(following, after)
+    assert (new.call("echo", 3).status, old.call("echo", 4).status) == (200, 200), "sessions go on"
+    old.client.drop()
+    with pytest.raises(SessionResetError):
+        old.client.receive(old.wire.post(old.client.start()).content, time.time())
+    assert old.connect().call("echo", 5).status == 200
+    assert build_client(old.wire).connect().call("echo", 6).status == 200
