@@ -140,7 +140,9 @@ class Stream:
         text = None
         while not text:
             if self._is_at_rest and not self._is_woken:
-                text = await self._rest()
+                self._patience.enter(RESTS)
+                self._waiter = self._loop.create_future()
+                text = await self._waiter  # None where the generator knows what there is
             else:
                 self._patience.enter(WORKS)
                 text = await anext(self._parts)
@@ -152,15 +154,6 @@ class Stream:
         """End it."""
         await self._parts.aclose()
         self.leave()
-
-    async def _rest(self) -> bytes | None:
-        """Return what is to be sent, once there is something; None where the generator knows."""
-        self._waiter = self._loop.create_future()
-        self._patience.enter(RESTS)
-        try:
-            return await self._waiter
-        finally:
-            self._waiter = None
 
     def _wake(self) -> None:
         self._is_woken = True
