@@ -1,6 +1,7 @@
 """What ``kontract_migrate`` does about the schema of logical tables, and says about it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from kontract.schema.diff import Refusal
 from kontract.schema.lock import Lock, find_path, read_lock
 from kontract.schema.planning import Plan, make_plans
 from kontract.schema.progress import Progress
+from kontract.schema.rewriting import wait
 from kontract.schema.state import State
 from kontract.schema.verifying import verify
 from kontract.tables.catalog import list_namespaces, resolve_namespace
@@ -102,21 +104,41 @@ def find_refusals(plans: Iterable[Plan]) -> list[Refusal]:
 
 
 def move(project: Project, out: Any, *, count: int | None = None) -> None:
-    """Apply the migration files that are pending, at most ``count``, in every namespace."""
+    """Apply the migration files that are pending, at most ``count``, in every namespace, then rewrite the documents."""
+    rewritten = []
     for name, files in project.pending().items():
         out.write(f"{called(name)}: {', '.join(files[:count])}.")
-        with namespace(name):
-            try:
-                moving.up(project.connection, project.namespaces[name], count, out)
-            except SchemaDataError as error:
-                raise SchemaDataError(f"{called(name)}: {error}") from error
+        with _naming(name):
+            if moving.begin(project.connection, project.namespaces[name], count, out):
+                rewritten.append(name)
+    if rewritten:
+        wait()
+    for name in rewritten:
+        with _naming(name):
+            moving.rewrite(project.connection, project.namespaces[name], out)
+
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Work in a namespace, and say which one it is where documents stop that."""
+    with namespace(name):
+        try:
+            yield
+        except SchemaDataError as error:
+            raise SchemaDataError(f"{called(name)}: {error}") from error
 
 
 def finish(project: Project, out: Any) -> None:
     """End, in every namespace, the time in which older code may run beside this; see ``moving.finish``."""
+    waits = False
     for name, ns in project.namespaces.items():
-        with namespace(name):
-            moving.finish(project.connection, ns, out)
+        with _naming(name):
+            waits |= moving.refuse_older_code(project.connection, ns, out)
+    if waits:
+        wait()
+    for name, ns in project.namespaces.items():
+        with _naming(name):
+            moving.conclude(project.connection, ns, out)
         out.write(f"{called(name)}: code that is older than the documents is refused from now on.")
 
 

@@ -24,7 +24,7 @@ from kontract.schema.loader import Migration, load
 from kontract.schema.moves import Cast, Move, RemoveTable, RenameTable, RunPython
 from kontract.schema.moves.referred import refuse_referred
 from kontract.schema.record import Record, new_run
-from kontract.schema.rewriting import end_older_code, finish_moving, in_batches, start_moving
+from kontract.schema.rewriting import end_older_code, finish_moving, in_batches, refuse_older, start_moving, wait
 from kontract.schema.upcasts import flip, note_casts
 
 # --- What there is to do ---------------------------------------------------------------------------------------------
@@ -58,17 +58,24 @@ def _applied(ledger: Ledger) -> set[str]:
 # --- Forwards --------------------------------------------------------------------------------------------------------
 
 
-def up(
-    connection: BaseDatabaseWrapper, ns: int, count: int | None = None, out: Any = None, *, contract: bool = False
-) -> None:
-    """Apply what is pending, at most ``count`` files, and rewrite the documents; with ``contract`` finish(), too."""
+def up(connection: BaseDatabaseWrapper, ns: int, count: int | None = None, out: Any = None) -> None:
+    """Apply what is pending, at most ``count`` files, and rewrite the documents."""
+    begin(connection, ns, count, out)
+    finish_moving(Ledger(connection, ns, out))
+
+
+def begin(connection: BaseDatabaseWrapper, ns: int, count: int | None = None, out: Any = None) -> bool:
+    """Apply what is pending, at most ``count`` files; return whether documents are to be rewritten then."""
     ledger = Ledger(connection, ns, out)
     done = _applied(ledger)
     for migration in [migration for migration in load() if migration.name not in done][:count]:
         _apply(ledger, migration)
-    finish_moving(ledger)
-    if contract:
-        end_older_code(ledger)
+    return bool(ledger.list(MOVING))
+
+
+def rewrite(connection: BaseDatabaseWrapper, ns: int, out: Any = None) -> None:
+    """Rewrite the documents once ``begin`` is done in all namespaces and each process knows of it."""
+    finish_moving(Ledger(connection, ns, out), waited=True)
 
 
 def finish(connection: BaseDatabaseWrapper, ns: int, out: Any = None) -> None:
@@ -76,9 +83,21 @@ def finish(connection: BaseDatabaseWrapper, ns: int, out: Any = None) -> None:
 
     What it has left is rewritten, so that documents are read as they are stored again.
     """
+    if refuse_older_code(connection, ns, out):
+        wait()
+    conclude(connection, ns, out)
+
+
+def refuse_older_code(connection: BaseDatabaseWrapper, ns: int, out: Any = None) -> bool:
+    """Refuse older code from now on; return whether documents are to be rewritten then."""
     ledger = Ledger(connection, ns, out)
     finish_moving(ledger)
-    end_older_code(ledger)
+    return refuse_older(ledger)
+
+
+def conclude(connection: BaseDatabaseWrapper, ns: int, out: Any = None) -> None:
+    """Rewrite what older code has left, once each process knows that it is refused, and forget what it needed."""
+    end_older_code(Ledger(connection, ns, out))
 
 
 def fake(connection: BaseDatabaseWrapper, ns: int) -> None:

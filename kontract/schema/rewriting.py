@@ -31,11 +31,16 @@ def start_moving(ledger: Ledger, table: str, *, to: int, by: str, undone: int | 
     ledger.write(MOVING + table, {"to": to, "after": "", "by": by, "undone": undone})
 
 
-def finish_moving(ledger: Ledger) -> None:
+def wait() -> None:
+    """Wait until each process has looked at the catalog again, and so knows what was recorded."""
+    time.sleep(get_settings().CATALOG_TTL)
+
+
+def finish_moving(ledger: Ledger, *, waited: bool = False) -> None:
     """Rewrite the documents of every table that is not done with it, once each process knows how to read them."""
     unfinished = ledger.list(MOVING)
-    if unfinished:
-        time.sleep(get_settings().CATALOG_TTL)
+    if unfinished and not waited:
+        wait()
     for table, moving in unfinished.items():
         _move(ledger, table, moving)
 
@@ -124,20 +129,30 @@ def _step(
     return moved, total, False
 
 
-def end_older_code(ledger: Ledger) -> None:
-    """Refuse older code, rewrite what it has left, and forget the old names of tables and the keys that it needed."""
-    entries = ledger.list(TABLE)
-    mixed = [name for name, entry in entries.items() if "renamed_to" not in entry and _is_mixed(entry)]
+def refuse_older(ledger: Ledger) -> bool:
+    """Refuse older code, and note that what it has left is to be rewritten; return whether that may be anything."""
+    mixed = _find_mixed(ledger)
     for name in mixed:
         ledger.run(FINISH, functools.partial(_raise_number, ledger, name, "oldest"))
     for name in mixed:
         ledger.run(FINISH, functools.partial(_start_again, ledger, name))
-    finish_moving(ledger)
+    return bool(mixed)
+
+
+def _find_mixed(ledger: Ledger) -> list[str]:
+    """Return the tables whose documents may be at several numbers."""
+    return [name for name, entry in ledger.list(TABLE).items() if "renamed_to" not in entry and _is_mixed(entry)]
+
+
+def end_older_code(ledger: Ledger) -> None:
+    """Rewrite what older code has left, and forget the old names of tables and the keys that it needed."""
+    mixed = _find_mixed(ledger)
+    finish_moving(ledger, waited=True)
     for name in mixed:
         ledger.run(FINISH, functools.partial(_conclude_older_code, ledger, name))
     for removed in ledger.list(REMOVED).values():
         ledger.run(FINISH, functools.partial(remove_all, ledger, removed))
-    for name, entry in entries.items():
+    for name, entry in ledger.list(TABLE).items():
         if "renamed_to" in entry:
             ledger.put(FINISH, TABLE + name, None)
 

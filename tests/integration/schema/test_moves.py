@@ -1,16 +1,22 @@
 """Migration files: what they make of a table, and the way back."""
 
+import io
+import uuid
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from django.core.management.base import OutputWrapper
 from django.db import models
 
 import kontract
 from kontract import env, tables
+from kontract.context import get_namespace
 from kontract.exceptions import ConstraintError, SchemaDataError, SchemaError, SchemaOutdatedError, TableNotFound
+from kontract.management import migrating
 from kontract.mvcc.connections import fetch_all
 from kontract.schema import moving
-from kontract.tables.catalog import locate, read_entry
+from kontract.tables.catalog import list_namespaces, locate, read_entry
 from tests.integration.schema.releases import Files, down, finish, forget, release, up
 from tests.integration.test_dry_run import changes
 
@@ -361,3 +367,34 @@ def test_a_removed_table_leaves_no_key_rows_and_comes_back_with_them(files: File
         old.objects.create(title="Emma")
     old.objects.get(title="Emma").delete()
     old.objects.create(title="Emma")
+
+
+STORED = """
+SELECT data::text FROM storage
+WHERE ns = ANY(%(numbers)s) AND ptr > 2 AND data::text LIKE '%%Emma%%' AND _deleted_txid IS NULL
+"""
+
+
+def test_files_are_recorded_everywhere_before_documents_are_rewritten(files: Files, monkeypatch: Any) -> None:
+    old, places = release("things", title=text()), [get_namespace(), f"test-{uuid.uuid4().hex}"]
+    tables.create_namespace(places[1])
+    for name in places:
+        with kontract.namespace(name):
+            old.objects.create(title="Emma")
+    files.add('RenameField(table="things", old="title", new="headline")')
+    release("things", headline=text())
+    numbers = list_namespaces(locate()[0])
+    project = replace(
+        migrating.open_project(locate()[0], everywhere=False), namespaces={name: numbers[name] for name in places}
+    )
+    seen: list[list[bool]] = []  # at each wait: whether the document of each namespace was rewritten
+
+    def look() -> None:
+        data = fetch_all(locate()[0], STORED, {"numbers": [numbers[name] for name in places]})
+        seen.append(["headline" in text_ for (text_,) in data])
+
+    monkeypatch.setattr(migrating, "wait", look)
+    migrating.move(project, OutputWrapper(io.StringIO()))
+    assert seen == [[False, False]]
+    migrating.finish(project, OutputWrapper(io.StringIO()))
+    assert seen == [[False, False], [True, True]]
