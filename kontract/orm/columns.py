@@ -109,7 +109,13 @@ _AUTOMATIC: Final = ("AutoField", "SmallAutoField")  # of classes of a project's
 
 def is_wide(field: Any) -> bool:
     """Return whether the field holds numbers of 53 bits whatever its type says: keys, and what refers to any key."""
-    return getattr(field, "refers_to_any_key", False) or field.get_internal_type() in _AUTOMATIC
+    internal = field.get_internal_type()
+    return internal in _AUTOMATIC or (internal in _RANGES and _refers_to_any_key(field))
+
+
+def _refers_to_any_key(field: Any) -> bool:
+    """Return whether the field holds the keys of a ``GenericForeignKey``."""
+    return getattr(field, "refers_to_any_key", False)
 
 
 def _encode_integer(limit: int, positive: bool, value: Any) -> str:
@@ -245,7 +251,7 @@ def as_text(json_text: str) -> str:
 
 def has_text(field: Any) -> bool:
     """Return whether values of the field are compared as the texts they are stored as: keys and moments."""
-    return field.primary_key or is_reference(field) or is_moment(field) or is_wide(field)
+    return field.primary_key or is_reference(field) or is_moment(field) or is_wide(field) or _refers_to_any_key(field)
 
 
 def has_json(field: Any) -> bool:
@@ -337,12 +343,8 @@ def typed(field: Any, connection: BaseDatabaseWrapper, row: str = "s") -> str:
     if isinstance(stored, ArrayField):
         return _typed_array(stored_json(field, row), stored, connection)
     type_name = sql_type(stored, connection)
-    if type_name == "jsonb":
-        return stored_json(field, row)
-    if type_name == "hstore":
-        return _typed_hstore(stored_json(field, row))
-    if type_name == "bytea":
-        return f"decode({raw}, 'base64')"
+    if type_name in _TYPED:
+        return _TYPED[type_name](stored_json(field, row), raw)
     value = raw if type_name in ("text", "varchar") else f"{raw}::{type_name}"
     collation = stored.db_parameters(connection).get("collation")
     return f"({value} COLLATE {connection.ops.quote_name(collation)})" if collation else value
@@ -355,8 +357,16 @@ def sql_type(field: Any, connection: BaseDatabaseWrapper) -> str:
 
 def _typed_hstore(source: str) -> str:
     """Return SQL for an hstore from an object of JSON's."""
-    members = f"SELECT hstore(array_agg(e.key), array_agg(e.value)) FROM jsonb_each_text({source}) e"
+    members = f"SELECT hstore(array_agg(m.key), array_agg(m.value)) FROM jsonb_each_text({source}) m"
     return f"(CASE WHEN jsonb_typeof({source}) = 'object' THEN coalesce(({members}), ''::hstore) END)"
+
+
+# What the text of a value does not tell PostgreSQL by a cast: SQL over its JSON and its text.
+_TYPED: Final[dict[str, Callable[[str, str], str]]] = {
+    "bytea": lambda _, text: f"decode({text}, 'base64')",
+    "hstore": lambda source, _: _typed_hstore(source),
+    "jsonb": lambda source, _: source,
+}
 
 
 def _typed_array(source: str, field: Any, connection: BaseDatabaseWrapper) -> str:
@@ -370,6 +380,10 @@ def _typed_array(source: str, field: Any, connection: BaseDatabaseWrapper) -> st
 
 def _array(source: str, field: Any, connection: BaseDatabaseWrapper) -> str:
     type_name = field.base_field.db_type(connection)  # not a wider one: PostgreSQL compares no arrays of two types
+    if type_name in _TYPED:
+        value = _TYPED[type_name]("e", "(e #>> '{}')")
+        element = f"CASE WHEN jsonb_typeof(e) <> 'null' THEN {value} END"
+        return f"ARRAY(SELECT {element} FROM jsonb_array_elements({source}) e)"
     return f"ARRAY(SELECT e::{type_name} FROM jsonb_array_elements_text({source}) e)"
 
 
@@ -378,7 +392,8 @@ def _array_text(source: str, field: Any, connection: BaseDatabaseWrapper, depth:
     if not isinstance(field.base_field, ArrayField):
         return f"{_array(source, field, connection)}::text"
     inner = _array_text(f"e{depth}", field.base_field, connection, depth + 1)
-    elements = f"SELECT string_agg({inner}, ',') FROM jsonb_array_elements({source}) e{depth}"
+    element = f"CASE jsonb_typeof(e{depth}) WHEN 'array' THEN {inner} ELSE 'NULL' END"
+    elements = f"SELECT string_agg({element}, ',') FROM jsonb_array_elements({source}) e{depth}"
     return f"'{{' || coalesce(({elements}), '') || '}}'"
 
 

@@ -10,7 +10,7 @@ SHAPES = [
     *(keys.Auto, keys.SmallAuto, keys.BigAuto, keys.Uuid, keys.Slug, keys.Amount, keys.Day, keys.Linked),
     *(library.Publisher, library.Author, library.Book, library.Profile, library.Store, library.Category),
     *(library.Country, library.City),
-    *(work.Person, work.Club, work.Membership, work.Note, work.Tag, work.Question, work.Answer, work.Task),
+    *(work.Person, work.Club, work.Membership, work.Note, work.Tag, work.Label, work.Question, work.Answer, work.Task),
     *(deletion.Parent, *deletion.CHILDREN, *deletion.ANCHORED),
     *(constraints.Account, constraints.Seat, constraints.Booking, constraints.Reading),
     *(places.Guide,),

@@ -247,6 +247,22 @@ def test_generic_relations(both: Both) -> None:
     both(write)
 
 
+@pytest.mark.parametrize(("name", "key"), [("Slug", {"slug": "a-b"}), ("Uuid", {}), ("BigAuto", {})])
+def test_a_generic_foreign_key_to_any_kind_of_key(both: Both, name: str, key: dict[str, str]) -> None:
+    def write(m: Models) -> Any:
+        obj = getattr(m, name).objects.create(name="x", **key)
+        m.Label.objects.create(word="old", target=obj)
+        labels = m.Label.objects
+        return (
+            [label.target.name for label in labels.prefetch_related("target")],
+            labels.filter(object_id=str(obj.pk)).count(),
+            labels.filter(object_id__startswith=str(obj.pk)[:2]).count(),
+            labels.get().object_id == str(obj.pk),
+        )
+
+    both(write)
+
+
 def test_objects_in_an_order_with_respect_to_another(both: Both) -> None:
     def write(m: Models) -> Any:
         question = m.Question.objects.create(text="?")

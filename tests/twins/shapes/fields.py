@@ -58,6 +58,8 @@ class Everything(models.Model):
     words = postgres.ArrayField(models.TextField(), null=True)
     days = postgres.ArrayField(models.DateField(), null=True)
     matrix = postgres.ArrayField(postgres.ArrayField(models.IntegerField()), null=True)
+    blobs = postgres.ArrayField(models.BinaryField(), null=True)
+    papers = postgres.ArrayField(models.JSONField(), null=True)
     table = postgres.ArrayField(postgres.ArrayField(models.TextField()), null=True)
     int_range = postgres.IntegerRangeField(null=True)
     big_range = postgres.BigIntegerRangeField(null=True)

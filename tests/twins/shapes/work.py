@@ -66,6 +66,18 @@ class Tag(models.Model):
         abstract = True
 
 
+class Label(models.Model):
+    """A word on any object, whose key may be a text."""
+
+    word = models.CharField(max_length=20)
+    content_type = models.ForeignKey(ContentType, models.CASCADE, related_name="%(app_label)s_labels")
+    object_id = models.CharField(max_length=40)
+    target = GenericForeignKey()
+
+    class Meta:
+        abstract = True
+
+
 class Question(models.Model):
     """A question, whose answers are in an order."""
 
