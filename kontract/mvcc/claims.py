@@ -13,7 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from kontract.exceptions import ConstraintError
 from kontract.mvcc import access
 from kontract.mvcc.errors import translated
-from kontract.mvcc.prepared import fetch_prepared
+from kontract.mvcc.prepared import fetch_both_prepared, fetch_prepared
 from kontract.mvcc.rules import Rules, claim_keys, list_keys, violations
 from kontract.mvcc.steps import touched_rules
 from kontract.mvcc.unit import Unit
@@ -35,9 +35,11 @@ def claim(connection: BaseDatabaseWrapper, unit: Unit, writes: Iterable[Write]) 
 def _claim(connection: BaseDatabaseWrapper, unit: Unit, table: Table, rules: Rules, writes: list[Write]) -> None:
     params = {"ns": table.ns, "ptr": table.ptr, "writes": encode(writes)}
     if rules.keys:
-        taken = fetch_prepared(connection, claim_keys(rules), params)
+        taken, violated_rules = fetch_both_prepared(connection, claim_keys(rules), violations(rules), params)
         unit.claimed.setdefault((table.ns, table.ptr), set()).update(row[0] for row in taken)
-    for violation in fetch_prepared(connection, violations(rules), params):
+    else:
+        violated_rules = fetch_prepared(connection, violations(rules), params)
+    for violation in violated_rules:
         *_, holder, key = violation
         if holder is None or not is_given_up(connection, unit, table, rules, holder, key):
             raise violated(table, violation)

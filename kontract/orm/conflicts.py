@@ -13,14 +13,13 @@ from kontract.mvcc.errors import translated
 from kontract.mvcc.prepared import fetch_prepared
 from kontract.mvcc.reading import read
 from kontract.mvcc.rules import list_keys
-from kontract.mvcc.transaction import run_transaction
 from kontract.mvcc.units import collect, require_unit
 from kontract.mvcc.writes import Table, Write, encode
 from kontract.orm.inserting import Inserter
 from kontract.orm.parts import Parts
 from kontract.orm.permitted import check_named
 from kontract.orm.source import table_of
-from kontract.orm.writing import existing, merge_many
+from kontract.orm.writing import existing, merge_many, run_together
 
 _PRIMARY = "pk"
 
@@ -65,7 +64,7 @@ def insert_or_resolve(
         merge_many(connection, model, changes)
         return kept
 
-    ids = run_transaction(attempt, using=using)[0]
+    ids = run_together(connection, attempt)
     if not returning:
         return []
     made = inserter.rows(returning)

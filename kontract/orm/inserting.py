@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models.expressions import DatabaseDefault
+from django.db.models.expressions import DatabaseDefault, Value
 from django.db.models.sql import InsertQuery, Query
 
 from kontract.exceptions import PrimaryKeyTakenError
@@ -74,6 +74,10 @@ class Inserter:
                 texts[name] = encode(value)
                 continue
             value = getattr(obj, attname) if self.raw else field.pre_save(obj, True)
+            if unchanged is not None and type(known := _known_default(value)) is unchanged:
+                self.returned.setdefault(position, {})[attname] = known
+                texts[name] = encode(known)
+                continue
             if hasattr(value, "resolve_expression"):
                 value = self.compiler.prepare_value(field, value)
             else:
@@ -84,7 +88,7 @@ class Inserter:
                 self._put(texts, column, value)
         if computed:
             results = evaluate(computed, self.connection)
-            self.returned[position] = {field.attname: result for field, result in results.items()}
+            self.returned.setdefault(position, {}).update({f.attname: result for f, result in results.items()})
             for field, result in results.items():
                 self._put(texts, Column.of(field), field.get_db_prep_save(result, self.connection))
         return texts
@@ -109,6 +113,12 @@ class Inserter:
             made = self.returned.get(position, nothing)
             rows.append(tuple([made[name] if name in made else getattr(obj, name) for name in names]))
         return rows
+
+
+def _known_default(value: Any) -> Any:
+    """Return the constant that a ``db_default`` is; None for anything else."""
+    expression = value.expression if isinstance(value, DatabaseDefault) else None
+    return expression.value if type(expression) is Value else None
 
 
 def evaluate(expressions: Mapping[Any, Any], connection: BaseDatabaseWrapper) -> dict[Any, Any]:

@@ -6,6 +6,7 @@ whoever selects it for update waits.  A writer that does not ask first is not st
 are no longer live at the commit, which raises ``ConflictError``.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from django.db import DatabaseError
@@ -16,7 +17,7 @@ from django.db.models.sql.where import AND
 
 from kontract.exceptions import UnsupportedError
 from kontract.mvcc import versions
-from kontract.mvcc.connections import fetch_all
+from kontract.mvcc.connections import fetch_all, fetch_last
 from kontract.mvcc.reading import remember
 from kontract.mvcc.units import find_unit
 from kontract.mvcc.writes import Table
@@ -55,21 +56,23 @@ def _id_column(query: Any) -> Col:
     return Col(query.get_initial_alias(), metadata_field(":id", query.model))
 
 
-def _lock_documents(connection: BaseDatabaseWrapper, params: dict[str, Any], ids: list[str], *, wait: bool) -> set[str]:
-    """Lock documents, or the table where they are many; return those that could be had."""
+def _try_to_lock(connection: BaseDatabaseWrapper, params: dict[str, Any], ids: list[str]) -> set[str]:
+    """Lock documents, or the table where they are many; return those that could be had at once."""
     if len(ids) > MOST:
-        ((had,),) = fetch_all(connection, versions.LOCK_TABLE if wait else versions.TRY_LOCK_TABLE, params)
+        ((had,),) = fetch_all(connection, versions.TRY_LOCK_TABLE, params)
         return set(ids) if had else set()
-    ((had,),) = fetch_all(connection, versions.SHARE_TABLE if wait else versions.TRY_SHARE_TABLE, params)
-    statement = versions.LOCK_DOCUMENTS if wait else versions.TRY_LOCK_DOCUMENTS
-    return {row[0] for row in fetch_all(connection, statement, params)} if had else set()
+    ((had,),) = fetch_all(connection, versions.TRY_SHARE_TABLE, params)
+    return {row[0] for row in fetch_all(connection, versions.TRY_LOCK_DOCUMENTS, params)} if had else set()
 
 
 def _lock(connection: BaseDatabaseWrapper, query: Any, ids: list[str]) -> list[str]:
     table = table_of(connection, query.model)
-    wait = not (query.select_for_update_nowait or query.select_for_update_skip_locked)
     params = {"ns": table.ns, "ptr": table.ptr, "ids": ids}
-    locked = _lock_documents(connection, params, ids, wait=wait)
+    if not (query.select_for_update_nowait or query.select_for_update_skip_locked):
+        locks = [versions.LOCK_TABLE] if len(ids) > MOST else [versions.SHARE_TABLE, versions.LOCK_DOCUMENTS]
+        _note(connection, table, fetch_last(connection, [*locks, versions.SEEN], params))
+        return ids
+    locked = _try_to_lock(connection, params, ids)
     if query.select_for_update_nowait and len(locked) < len(ids):
         raise DatabaseError("could not obtain lock on row: another transaction has selected it for update")
     chosen = [document_id for document_id in ids if document_id in locked]
@@ -79,6 +82,10 @@ def _lock(connection: BaseDatabaseWrapper, query: Any, ids: list[str]) -> list[s
 
 def remember_versions(connection: BaseDatabaseWrapper, table: Table, ids: list[str]) -> None:
     """Note which versions of documents the open transaction works on, before it looks at them."""
+    if find_unit(connection) is not None:
+        _note(connection, table, fetch_all(connection, versions.SEEN, {"ns": table.ns, "ptr": table.ptr, "ids": ids}))
+
+
+def _note(connection: BaseDatabaseWrapper, table: Table, seen: Iterable[Sequence[Any]]) -> None:
     if (unit := find_unit(connection)) is not None:  # in a TestCase it is not there before the first block
-        seen = fetch_all(connection, versions.SEEN, {"ns": table.ns, "ptr": table.ptr, "ids": ids})
         remember(unit, table, {row[0]: row[1] for row in seen})

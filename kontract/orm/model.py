@@ -195,11 +195,14 @@ class VersionedModel(models.Model, Past, metaclass=VersionedModelBase):
     ) -> Any:
         """Update without a queryset where every value is known: one message to the server."""
         plain = all(not hasattr(value, "resolve_expression") for _, _, value in values)
-        if not values or not plain or any(returning) or self._meta.select_on_save:
+        if not values or not plain or any(returning):
             return super()._do_update(base_qs, using, pk_val, values, update_fields, forced_update, *returning)
         connection = connections[using]
         prepared = ((f, prepare(f, value, connection)) for f, _, value in values)
-        updated = merge_one(base_qs.model, pk_val, prepared, using=using, made=True)
+        asks = self._meta.select_on_save and not forced_update
+        updated = (not asks or base_qs.filter(pk=pk_val).exists()) and merge_one(
+            base_qs.model, pk_val, prepared, using=using, made=True
+        )
         if not returning:  # Django 5.2
             return updated
         return [()] if updated else []

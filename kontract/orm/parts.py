@@ -105,8 +105,6 @@ _quoted = functools.lru_cache(maxsize=4096)(quote)
 
 def prepare(field: Any, value: Any, connection: BaseDatabaseWrapper) -> Any:
     """Return a value as it is stored, also if it is an instance that a foreign key refers to."""
-    if type(value) is Column.of(field).unchanged:
-        return value
     if hasattr(value, "prepare_database_save"):
         if field.remote_field is None:
             raise TypeError(
@@ -114,6 +112,8 @@ def prepare(field: Any, value: Any, connection: BaseDatabaseWrapper) -> Any:
                 f"Use a value compatible with {field.__class__.__name__}."
             )
         value = value.prepare_database_save(field)
+    elif type(value) is Column.of(field).unchanged:
+        return value
     return field.get_db_prep_save(value, connection)
 
 

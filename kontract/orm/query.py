@@ -142,7 +142,7 @@ class VersionedCompiler(SQLCompiler):  # type: ignore[valid-type]
     def execute_sql(self, result_type: Any = MULTI, chunked_fetch: bool = False, *args: Any, **kwargs: Any) -> Any:
         """Run the query, having locked what it was asked to lock."""
         with _reading(self.connection.alias):
-            if self.query.select_for_update:
+            if self.query.select_for_update and not self.query.explain_info:
                 self._check_locking()
                 self.query = lock_rows(self.connection, self.query)
             self._prepares = (

@@ -13,7 +13,6 @@ from django.db.models.expressions import Col
 from kontract.exceptions import ReadOnlyError, UnsupportedError
 from kontract.mvcc import access
 from kontract.mvcc.snapshot import AsOf, Moment, as_of
-from kontract.mvcc.transaction import run_transaction
 from kontract.mvcc.units import in_transaction
 from kontract.orm.conflicts import insert_or_resolve
 from kontract.orm.deletion import VersionedCollector
@@ -23,7 +22,7 @@ from kontract.orm.permitted import check_model, forget_hidden, table_names
 from kontract.orm.query import VersionedQuery
 from kontract.orm.source import is_versioned, metadata_field
 from kontract.orm.updates import check_update, update_rows
-from kontract.orm.writing import delete_ids, merge_many, open_for_writing
+from kontract.orm.writing import delete_ids, merge_many, open_for_writing, run_together
 from kontract.perms import Perm
 
 
@@ -178,7 +177,7 @@ class VersionedQuerySet(models.QuerySet[Any]):
                 found = {id_: parts for id_, parts in changes.items() if id_ in keys}
             return merge_many(connection, self.model, found)
 
-        return run_transaction(attempt, using=self.db)[0]
+        return run_together(connection, attempt)
 
     def _plain_update(self, objs: Sequence[Any], names: Sequence[str], batch_size: int | None) -> bool:
         """Return whether ``bulk_update`` is about plain values of this table; else Django's does it, or complains."""
@@ -262,7 +261,7 @@ class VersionedQuerySet(models.QuerySet[Any]):
             return super()._raw_delete(using)
         with access.matching(*table_names(self.model)):
             ids = self.using(using)._document_ids()
-        return delete_ids(self.model, ids, using=using)
+        return delete_ids(self.model, ids, using=using, found=True)
 
     _raw_delete.alters_data = True
 

@@ -63,8 +63,7 @@ def check_update(query: Any, values: Mapping[str, Any]) -> dict[Any, Any]:
     for field, _, value in checking.values:
         if isinstance(value, ColPairs):
             raise FieldError(
-                "Composite primary keys expressions are not allowed in this query "
-                f"({field.name}={values[field.name]!r})."
+                f"Composite primary keys expressions are not allowed in this query ({field.name}=F('pk'))."
             )
         for kind, has in (
             ("Aggregate functions", "contains_aggregate"),

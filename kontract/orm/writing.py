@@ -4,10 +4,11 @@ Everything goes through the unit of work, as the writes of ``env.storage`` do.
 """
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.transaction import mark_for_rollback_on_error
 
 from kontract.mvcc import access, snapshot, versions
 from kontract.mvcc.connections import fetch_all, get_connection
@@ -20,6 +21,8 @@ from kontract.orm.parts import Parts, document_id, join_key, members
 from kontract.orm.permitted import changed_parts
 from kontract.orm.source import table_of
 from kontract.perms import Perm
+
+T = TypeVar("T")
 
 
 def open_for_writing(using: str) -> BaseDatabaseWrapper:
@@ -95,8 +98,19 @@ def _moved(model: Any, id_: str, parts: Parts, data: str) -> str:
     return join_key([(dict(members(data)) | parts.present)[column] for column in columns])
 
 
-def delete_ids(model: Any, ids: Sequence[str], *, using: str) -> int:
-    """Delete documents; return how many of them there were."""
+def run_together(connection: BaseDatabaseWrapper, attempt: Callable[[], T]) -> T:
+    """Run ``attempt`` as a part of the open transaction, or as one of its own, again after each conflict."""
+    if find_unit(connection) is None:
+        return run_transaction(attempt, using=connection.alias)[0]
+    with mark_for_rollback_on_error(using=connection.alias):
+        return attempt()
+
+
+def delete_ids(model: Any, ids: Sequence[str], *, using: str, found: bool = False) -> int:
+    """Delete documents; return how many of them there were.
+
+    ``found``: whether the transaction has just read that they are there, and the caller may know of them.
+    """
     connection = open_for_writing(using)
     access.check(table_of(connection, model), Perm.X)
 
@@ -106,8 +120,12 @@ def delete_ids(model: Any, ids: Sequence[str], *, using: str) -> int:
         collect(connection, unit, *(Write(table, id_, "delete") for id_ in ids if id_ in found))
         return len(found)
 
-    if find_unit(connection) is not None:
-        return attempt() if ids else 0
+    if (unit := find_unit(connection)) is not None:
+        if not found:
+            return attempt() if ids else 0
+        table = table_of(connection, model)
+        collect(connection, unit, *(Write(table, id_, "delete") for id_ in ids))
+        return len(ids)
     table = table_of(connection, model)
     if len(ids) == 1 and not access.is_bound(table):
         return int(run_now(connection, single_step(Write(table, ids[0], "delete"))).given is not None)
