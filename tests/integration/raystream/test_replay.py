@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
 import pytest
 from django.core.management import call_command
 from django.db import OperationalError, connections
@@ -51,6 +52,26 @@ def test_processes_that_take_turns_admit_each_number_once_in_any_order(wire: Wir
         assert peer.send(call, first).json == {"result": position}
         assert is_reset(second.post(call.frame))
     assert peer.send(calls[2], other).json == {"result": 2}
+
+
+def test_a_request_asks_the_database_once_and_after_another_process_twice(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer, other = Peer(wire).connect(), Wire(is_async=wire.is_async)
+    for number in range(6):  # by then it is prepared, and each process knows the session
+        assert peer.send(peer.seal_call("echo", number), (wire, other)[number % 2]).status == 200
+    asked: list[str] = []
+    execute = psycopg.Cursor.execute
+
+    def record(cursor: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
+        asked.append(query)
+        return execute(cursor, query, *args, **kwargs)
+
+    monkeypatch.setattr(psycopg.Cursor, "execute", record)
+    for chosen, statements in ((wire, 2), (wire, 1), (wire, 1), (other, 2), (other, 1)):
+        asked.clear()
+        assert peer.send(peer.seal_call("echo", 1), chosen).status == 200
+        assert [query[:16] for query in asked] == ["EXECUTE kontract"] * statements
 
 
 def post_all(report: Report, frames: list[bytes]) -> None:
