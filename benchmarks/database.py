@@ -35,6 +35,19 @@ def fresh_database(*, keep: bool = False) -> Iterator[None]:
             _administer(admin, "DROP DATABASE {} WITH (FORCE)")
 
 
+@contextmanager
+def another_database(name: str) -> Iterator[dict[str, Any]]:
+    """Yield the settings of a new, empty database beside the benchmark's."""
+    admin = connection.get_connection_params() | {"cursor_factory": psycopg.Cursor}
+    _administer(admin, "DROP DATABASE IF EXISTS {} WITH (FORCE)", f"{NAME}_{name}")
+    _administer(admin, "CREATE DATABASE {}", f"{NAME}_{name}")
+    kept = ("ENGINE", "USER", "PASSWORD", "HOST", "PORT", "OPTIONS")
+    try:
+        yield {key: connection.settings_dict[key] for key in kept} | {"NAME": f"{NAME}_{name}"}
+    finally:
+        _administer(admin, "DROP DATABASE {} WITH (FORCE)", f"{NAME}_{name}")
+
+
 def build_indexes() -> None:
     """Build the indexes that versioned models ask for."""
     call_command("kontract_migrate", stdout=StringIO())
@@ -51,9 +64,9 @@ def server_version() -> str:
     return _show("server_version")
 
 
-def _administer(admin: dict[str, Any], statement: LiteralString) -> None:
+def _administer(admin: dict[str, Any], statement: LiteralString, name: str = "") -> None:
     with psycopg.connect(**admin, autocommit=True) as administration:
-        administration.execute(sql.SQL(statement).format(sql.Identifier(NAME)))
+        administration.execute(sql.SQL(statement).format(sql.Identifier(name or NAME)))
 
 
 def _require_durability() -> None:

@@ -1,15 +1,17 @@
 """``python -m benchmarks.schema``: what changes of models cost, beside Django's migrations of ordinary tables.
 
 Three questions: how long a change of one large table takes, what it writes and rewrites; how long writers wait while
-documents are rewritten; and how long one change takes in many namespaces, beside many schemas that ``migrate`` is run
-for one after another, as schema-per-tenant packages do.
+documents are rewritten; and how long one change takes in many namespaces, beside the schemas of django-tenants.
 """
 
 import argparse
+import json
 import os
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from importlib.metadata import version
 from io import StringIO
 from typing import Any
 
@@ -30,7 +32,7 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=1_000_000)
     parser.add_argument("--moved", type=int, default=100_000, help="documents that are rewritten beside writers")
     parser.add_argument("--namespaces", type=int, default=1_000)
-    parser.add_argument("--schemas", type=int, default=20)
+    parser.add_argument("--schemas", type=int, default=50)
     options = parser.parse_args()
     with fresh_database():
         print(f"PostgreSQL {server_version()}, Django {django.get_version()}")
@@ -166,43 +168,32 @@ def _many_namespaces(count: int) -> None:
         _define(f"Thing{n}", {"name": models.CharField(max_length=20), "size": models.IntegerField(default=1)})
         for n in range(TABLES)
     ]
-    started = time.perf_counter()
+    started, processor = time.perf_counter(), time.process_time()
     _migrate(after, names)
-    seconds = time.perf_counter() - started
-    print(f"\nA new field in {TABLES} tables of {count:,} namespaces: {seconds:.1f} s")
-
-
-def _many_schemas(count: int, extrapolated: int) -> None:
-    from django.core.management import call_command
-    from django.db import connection
-
-    names = [f"tenant_{number}" for number in range(count)]
-    for name in names:
-        with _schema(name, create=True):
-            call_command("migrate", "contenttypes", verbosity=0)
-            call_command("migrate", "auth", "0011", verbosity=0)
-    started = time.perf_counter()
-    for name in names:
-        with _schema(name):
-            call_command("migrate", "auth", "0012", verbosity=0, stdout=StringIO())
-    seconds = time.perf_counter() - started
-    connection.close()
+    seconds, processor = time.perf_counter() - started, time.process_time() - processor
     print(
-        f"One migration of one table in {count} schemas, `migrate` once for each: {seconds:.1f} s; at the same pace "
-        f"{seconds / count * extrapolated:.0f} s in {extrapolated:,}"
+        f"\nA new field in {TABLES} tables of {count:,} namespaces: {seconds:.1f} s, {processor:.1f} s of the process"
     )
 
 
-@contextmanager
-def _schema(name: str, *, create: bool = False) -> Iterator[None]:
-    from django.db import connection
+def _many_schemas(count: int, extrapolated: int) -> None:
+    """Let django-tenants, in a database of its own, do the same in ``count`` schemas."""
+    from benchmarks.database import another_database
 
-    with connection.cursor() as cursor:
-        if create:
-            cursor.execute(f"CREATE SCHEMA {name}")
-        cursor.execute(f"SET search_path = {name}")
-        yield
-        cursor.execute("SET search_path TO DEFAULT")
+    with another_database("tenants") as database:
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.tenants", str(count)],
+            env={**os.environ, "BENCHMARK_DATABASE": json.dumps(database)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    seconds, processor = map(float, done.stdout.split())
+    peer = f"django-tenants {version('django-tenants')}"
+    print(
+        f"The same in {count} schemas of {peer}, `migrate_schemas`: {seconds:.1f} s, {processor:.1f} s of the process;"
+    )
+    print(f"at the same pace {seconds / count * extrapolated:.0f} s in {extrapolated:,}")
 
 
 # --- Both ------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""The app whose tables each tenant has."""
