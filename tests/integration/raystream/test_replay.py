@@ -1,5 +1,6 @@
 """Of all processes together, one takes a frame, and once; whatever happens to the server in between."""
 
+import os
 import shutil
 import signal
 import tempfile
@@ -22,6 +23,7 @@ import kontract
 from kontract import embedded
 from kontract.context import get_namespace
 from kontract.embedded import watcher
+from kontract.embedded.cluster import _find_programs
 from kontract.raystream.frames import RESET
 from tests.databases import database_alias
 from tests.processes import Report, Worker
@@ -235,6 +237,49 @@ def test_a_copy_of_the_database_has_no_sessions(own: str, cluster: Path, setting
         settings.DATABASE_ROUTERS = [Router(alias)]
         for wire in (peer.wire, Wire()):
             assert is_reset(wire.post(call.frame))
+
+
+@pytest.fixture
+def standby(own: str, cluster: Path) -> Iterator[dict[str, Any]]:
+    """The settings of a server that follows our own one."""
+    data = cluster.parent / "standby" / "data"
+    data.mkdir(parents=True)
+    os.chown(data, (owner := (cluster / "data").stat()).st_uid, owner.st_gid)
+    data.chmod(0o700)
+    host = connections[own].settings_dict["HOST"]
+    connect = ("--host", str(host), "--port", str(connections[own].settings_dict["PORT"]), "--username", "postgres")
+    programs = _find_programs(cluster / "data")
+    programs.run(
+        "pg_basebackup", "--pgdata", data, "--write-recovery-conf", "--checkpoint=fast", "--no-sync", *connect, cwd=data
+    )
+    for copied in data.glob(".s.PGSQL.*"):  # the other's socket, if it is in its directory
+        copied.unlink()
+    yield embedded.database(data.parent)
+    watcher.stop(data)
+    shutil.rmtree(data.parent)
+
+
+@pytest.mark.more_privilege
+@pytest.mark.parametrize("own", [True], indirect=True)
+def test_a_standby_that_takes_over_has_no_sessions(own: str, standby: dict[str, Any], settings: Any) -> None:
+    peer, call = start_over()
+    with connections[own].cursor() as cursor:
+        cursor.execute("SELECT pg_current_wal_flush_lsn()")
+        (position,) = cursor.fetchone()
+    with database_alias("standby", **standby) as alias, connections[alias].cursor() as cursor:
+        for _ in range(200):
+            cursor.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", [position])
+            if cursor.fetchone()[0]:
+                break
+            time.sleep(0.05)
+        cursor.execute("SELECT data ->> 'hi' FROM storage WHERE ptr = 6 AND id = %s", [call.frame[4:20].hex()])
+        assert cursor.fetchone() == ("0",), "the standby knows the session and its number"
+        cursor.execute("SELECT pg_promote()")
+        settings.DATABASE_ROUTERS = [Router(alias)]
+        for frame in (call.frame, peer.seal_call("echo", 2).frame):
+            assert all(is_reset(wire.post(frame)) for wire in (peer.wire, Wire()))
+        peer.client.drop()
+        assert peer.connect().call("echo", 3).status == 200
 
 
 def test_a_process_that_remembers_more_than_the_row_believes_itself(peer: Peer) -> None:
