@@ -266,7 +266,7 @@ def _change_type(table: str, before: FieldState, after: FieldState) -> Refusal:
         table=table,
         what=f"The field {table}.{after.name} changes from {_type(before)} to {_type(after)}, which does not take "
         "every value that it may have.",
-        operation=f"moves.ChangeType(table={table!r}, name={after.name!r}, using=lambda value: value)",
+        operation=f"moves.ChangeType(table={table!r}, name={after.name!r})",
     )
 
 
