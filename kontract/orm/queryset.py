@@ -185,6 +185,8 @@ class VersionedQuerySet(models.QuerySet[Any]):
         fields = [opts.get_field(name) for name in names]
         if (batch_size is not None and batch_size <= 0) or not all(obj._is_pk_set() for obj in objs):
             return False
+        if batch_size is not None and len({obj.pk for obj in objs}) < len(objs):
+            return False  # Django counts an object once for each batch that it is in
         if any(
             field not in opts.local_concrete_fields or field in opts.pk_fields or field.generated for field in fields
         ):

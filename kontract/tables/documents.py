@@ -92,7 +92,10 @@ def check_text(text: str) -> str:
             "Split it, or keep large files elsewhere."
         )
     if "\\u0000" in text and _NUL.search(text):
-        raise InvalidDocumentError("The document has text with a NUL character, which PostgreSQL cannot store.")
+        raise InvalidDocumentError(
+            "PostgreSQL text fields cannot contain NUL (0x00) bytes, and the document has a text with one. Store bytes "
+            "in base64, or in a BinaryField."
+        )
     return text
 
 

@@ -141,6 +141,8 @@ UPDATES: dict[str, Any] = {
         [m.Author(id=1, age=1), m.Author(id=2, age=2)], ["age"])],
     "of a filtered queryset": lambda m: m.Author.objects.filter(id__gt=1).bulk_update(changed(m, age=9), ["age"]),
     "one object twice": lambda m: m.Author.objects.bulk_update([m.Author(id=1, age=5), m.Author(id=2, age=6)], ["age"]),
+    "one in two batches": lambda m: m.Author.objects.bulk_update(changed(m, age=9)[:1] * 2, ["age"], batch_size=1),
+    "one twice in a batch": lambda m: m.Author.objects.bulk_update(changed(m, age=9)[:1] * 2, ["age"]),
     "nothing": lambda m: m.Author.objects.bulk_update([], ["age"]),
 }  # fmt: skip
 
