@@ -103,10 +103,13 @@ def find_refusals(plans: Iterable[Plan]) -> list[Refusal]:
     return list(dict.fromkeys(refusal for plan in plans for refusal in plan.difference.refusals))
 
 
-def move(project: Project, out: Any, *, count: int | None = None) -> None:
-    """Apply the migration files that are pending, at most ``count``, in every namespace, then rewrite the documents."""
-    rewritten = []
-    for name, files in project.pending().items():
+def move(project: Project, out: Any, *, count: int | None = None) -> bool:
+    """Apply the migration files that are pending, at most ``count``, in every namespace, then rewrite the documents.
+
+    Return whether there were any.
+    """
+    rewritten, pending = [], project.pending()
+    for name, files in pending.items():
         out.write(f"{called(name)}: {', '.join(files[:count])}.")
         with _naming(name):
             if moving.begin(project.connection, project.namespaces[name], count, out):
@@ -116,6 +119,7 @@ def move(project: Project, out: Any, *, count: int | None = None) -> None:
     for name in rewritten:
         with _naming(name):
             moving.rewrite(project.connection, project.namespaces[name], out)
+    return bool(pending)
 
 
 @contextmanager

@@ -83,7 +83,8 @@ def check(project: Project, options: Options, out: Any) -> None:
 
 def up(project: Project, options: Options, out: Any) -> None:
     """Apply migration files only."""
-    migrating.move(project, out, count=_count(options))
+    if not migrating.move(project, out, count=_count(options)):
+        out.write("No migration file is to be applied.")
 
 
 def finish(project: Project, options: Options, out: Any) -> None:

@@ -85,6 +85,7 @@ def test_down_takes_back_run_by_run(declare: Any) -> None:
 def test_down_takes_a_number(declare: Any) -> None:
     with pytest.raises(CommandError, match="takes a number from 1 on, not 'all'"):
         run("down", "all")
+    assert "No migration file is to be applied" in run("up", "2")
 
 
 def test_older_code_is_refused_until_it_says_that_it_means_it(declare: Any) -> None:
