@@ -36,8 +36,8 @@ def project(database: None, tmp_path: Path) -> Iterator[Project]:
 @pytest.mark.parametrize("page", GUIDES)
 def test_a_guide_can_be_followed(page: str, project: Project) -> None:
     guide: Guide = GUIDES[page]
-    for name, text in {**BASE, **guide.files}.items():
-        project.write(name, dedent(text).lstrip())
+    for name, content in {**BASE, **guide.files}.items():
+        project.write(name, dedent(content).lstrip())
     for setting in guide.settings:
         project.write("settings.py", setting + "\n")
     for command in guide.before:

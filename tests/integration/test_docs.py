@@ -13,6 +13,7 @@ from django.apps import apps
 from django.db import connection
 
 import kontract
+from kontract.conf import parse
 from kontract.rpc.registry import Registry
 from tests import library
 from tests.docs import Block, blocks, is_of
@@ -70,7 +71,7 @@ def test_the_guides_run(page: str, settings: Any, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.usefixtures("_library")
 def test_the_readme_runs(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    example, past, _, tour = blocks("README.md", "python")
+    example, past, configured, tour = blocks("README.md", "python")
     settings.KONTRACT = {"TABLES": {"users": {}}}
     monkeypatch.setattr("kontract.rpc.registry.registry", Registry())
     article: Any = models.Article  # type: ignore[attr-defined]  # which executes what the README declares
@@ -87,6 +88,9 @@ def test_the_readme_runs(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "shop", ModuleType("shop"))
     monkeypatch.setitem(sys.modules, "shop.models", models)
     run("README.md", [past._replace(text=past.text.replace("4710", str(txid))), tour])
+    names: dict[str, Any] = {}
+    run("README.md", [configured], names)
+    assert "users" in parse(names["KONTRACT"]).TABLES
 
 
 def run(page: str, found: list[Block], names: dict[str, Any] | None = None) -> None:
