@@ -1,5 +1,6 @@
 """A migration that is killed at each of its steps, and run again."""
 
+import gc
 import os
 import signal
 import traceback
@@ -36,6 +37,7 @@ def kill_at_every_step(report: Report, folder: str, direction: str, size: int) -
     So each transaction is once cut off right before its commit, and once committed by a process that gets no further.
     """
     vars(rewriting)["BATCH"] = size
+    gc.freeze()  # what is loaded: so that the processes share its memory
     with Files(Path(folder)).installed():
         while (ended := _run_in_a_process(direction)) == -signal.SIGKILL:
             report("killed")
