@@ -321,7 +321,7 @@ def test_reading_uses_the_indexes() -> None:
 
 def write_much(report: Report, seed: int) -> None:
     rng, written = random.Random(seed), []
-    for n in range(60):
+    for n in range(30):
         try:
             with kontract.transaction() as block:
                 ids = [f"{seed}-{n}-{k}" for k in range(rng.randint(1, 4))]

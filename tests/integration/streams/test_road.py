@@ -206,9 +206,9 @@ def test_idle_streams_hold_neither_a_connection_nor_a_thread() -> None:
             tasks = [asyncio.create_task(open_all(server, somebody.token, opened, closing)) for _ in range(20)]
             while len(opened) < len(tasks):
                 await asyncio.sleep(0.02)
-            await asyncio.sleep(1.5)
+            await asyncio.sleep(1.2)
             counts = []
-            for _ in range(20):
+            for _ in range(12):
                 counts.append(await write(count))
                 await asyncio.sleep(0.1)
             assert min(counts) <= 1  # the listener's; now and then there is that which looks sessions up
