@@ -209,8 +209,7 @@ def test_people_search_by_keyboard(page: Page, url: str) -> None:
     page.wait_for("location.pathname.includes('/procedures/kitchen')")
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
 def test_pages_are_accessible_and_fit(browser: Browser, url: str, width: int, dark: bool) -> None:
     with browser.open(width=width, height=844, dark=dark) as page:
         for address in (url, f"{url}procedures/kitchen_cook.html", f"{url}procedures/zoo_echo.html"):
@@ -223,6 +222,7 @@ def test_pages_are_accessible_and_fit(browser: Browser, url: str, width: int, da
         assert chosen == ("light" if dark else "dark")
         page.goto(url)
         assert page.evaluate("document.documentElement.dataset.theme") == chosen
+        assert page.run_axe() == []
         page.expect_clean(urlsplit(url).netloc)
 
 
