@@ -11,10 +11,10 @@ from kontract.auth import sessions
 from kontract.auth.models import USERS, Principal
 from kontract.auth.principals import get
 from kontract.exceptions import AlreadySignedInError, AuthenticationRequiredError, TransactionNotFound
-from kontract.mvcc import versions
 from kontract.mvcc.connections import fetch_all
 from kontract.mvcc.transaction import run_transaction
 from kontract.mvcc.units import collect, require_unit
+from kontract.mvcc.versions import owners
 from kontract.mvcc.writes import Table, Write
 from kontract.tables.catalog import list_tables, locate
 from kontract.tables.past import undo
@@ -24,7 +24,7 @@ from kontract.tables.proxy import TableProxy
 def preview(source: str) -> dict[str, int]:
     """Return how many documents a principal owns, by the names of the tables."""
     tables = _list_tables()
-    counted = dict(_query(versions.COUNT_OWNED, ptrs=list(tables), owner=source))
+    counted = dict(_query(owners.COUNT_OWNED, ptrs=list(tables), owner=source))
     return {table.name: counted[ptr] for ptr, table in tables.items() if ptr in counted}
 
 
@@ -65,7 +65,7 @@ def unmerge(source: str, target: str) -> Principal:
         by_name = {table.name: ptr for ptr, table in _list_tables().items()}
         for name, ids in found["moved"].items():
             if name in by_name:
-                _query(versions.GIVE_OWNED, ptrs=[by_name[name]], owner=target, to=source, ids=ids)
+                _query(owners.GIVE_OWNED, ptrs=[by_name[name]], owner=target, to=source, ids=ids)
         principal: Principal = Principal.objects.get(pk=source)
         return principal
 
@@ -76,7 +76,7 @@ def _give_versioned(source: str, target: str) -> None:
     tables = {ptr: table for ptr, table in _list_tables().items() if table.options.versioned}
     connection, _ = locate()
     unit = require_unit(connection)
-    for ptr, document_id, order, data, schema in _query(versions.LIST_OWNED, ptrs=list(tables), owner=source):
+    for ptr, document_id, order, data, schema in _query(owners.LIST_OWNED, ptrs=list(tables), owner=source):
         data = tables[ptr].cast(data, schema)
         collect(connection, unit, Write(tables[ptr], document_id, "set", data, target, order))
 
@@ -84,7 +84,7 @@ def _give_versioned(source: str, target: str) -> None:
 def _give_unversioned(source: str, target: str) -> dict[str, list[str]]:
     tables = {ptr: table for ptr, table in _list_tables().items() if not table.options.versioned}
     moved: dict[str, list[str]] = defaultdict(list)
-    for ptr, document_id in _query(versions.GIVE_OWNED, ptrs=list(tables), owner=source, to=target, ids=None):
+    for ptr, document_id in _query(owners.GIVE_OWNED, ptrs=list(tables), owner=source, to=target, ids=None):
         moved[tables[ptr].name].append(document_id)
     return dict(moved)
 

@@ -10,7 +10,8 @@ from kontract.conf import get_settings
 from kontract.exceptions import TableNotFound
 from kontract.mvcc.connections import fetch_quietly
 from kontract.mvcc.units import rolled_back
-from kontract.mvcc.versions import CATALOG, feed
+from kontract.mvcc.versions import feed
+from kontract.mvcc.versions.ptrs import CATALOG
 from kontract.mvcc.writes import Table
 from kontract.tables.catalog import resolve
 

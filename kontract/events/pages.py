@@ -27,7 +27,8 @@ from kontract.mvcc import clock
 from kontract.mvcc.connections import fetch_each_quietly, fetch_quietly
 from kontract.mvcc.errors import translated
 from kontract.mvcc.prepared import compose
-from kontract.mvcc.versions import FIRST_PTR, feed
+from kontract.mvcc.versions import feed
+from kontract.mvcc.versions.ptrs import FIRST_PTR
 from kontract.mvcc.writes import Table, as_array
 
 MOST_CHANGES: Final = 1000  # in a page

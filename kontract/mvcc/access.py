@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from kontract.conf import TableOptions
 from kontract.context import get_call, is_restricted
 from kontract.exceptions import AuthenticationRequiredError, PermissionDeniedError
-from kontract.mvcc.versions import FIRST_PTR
+from kontract.mvcc.versions.ptrs import FIRST_PTR
 from kontract.mvcc.writes import Write
 from kontract.perms import RWX, Perm, find_lacking, show
 

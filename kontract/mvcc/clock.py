@@ -10,10 +10,10 @@ from typing import Any, Final
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kontract.conf import get_settings
-from kontract.mvcc import versions
 from kontract.mvcc.connections import fetch_all
+from kontract.mvcc.versions import clock
 
-KEY: Final = versions.CLOCK_KEY
+KEY: Final = clock.CLOCK_KEY
 
 _last_seen: dict[tuple[str, int], int] = {}
 _after_commit: list[Callable[[str, int, int], None]] = []
@@ -26,13 +26,13 @@ def lock(ns: int) -> tuple[str, dict[str, Any]]:
     asynchronous, because the flush is then waited for outside the lock.
     """
     settings = get_settings()
-    sql = versions.LOCK if settings.DURABILITY == "strict" else versions.LOCK_ASYNCHRONOUS
+    sql = clock.LOCK if settings.DURABILITY == "strict" else clock.LOCK_ASYNCHRONOUS
     return sql, {"timeout": str(max(1, round(settings.CLOCK_TIMEOUT * 1000))), "ns": ns}
 
 
 def latest(connection: BaseDatabaseWrapper, ns: int) -> int:
     """Return the txid of the last transaction that this connection sees committed; 0 if there is none."""
-    rows = fetch_all(connection, versions.LATEST, {"ns": ns})
+    rows = fetch_all(connection, clock.LATEST, {"ns": ns})
     txid: int = rows[0][0] if rows else 0
     saw(connection.alias, ns, txid)
     return txid

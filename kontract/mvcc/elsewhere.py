@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kontract.exceptions import ConflictError
-from kontract.mvcc import versions
 from kontract.mvcc.connections import fetch_all
 from kontract.mvcc.rules import Referrer
 from kontract.mvcc.unit import Unit
+from kontract.mvcc.versions import references
 from kontract.mvcc.writes import Table, as_array
 
 
@@ -44,7 +44,7 @@ def check_present(connection: BaseDatabaseWrapper, unit: Unit, deleted: dict[Tab
                     "ids": as_array(ids),
                     "own": as_array(_own_ids(unit, table.ns, referrer.table)),
                 }
-                if fetch_all(other, versions.find_referring(ptr or referrer.table, referrer.sql), params):
+                if fetch_all(other, references.find_referring(ptr or referrer.table, referrer.sql), params):
                     raise ConflictError(
                         f"Another transaction has referred to a document of {table.name!r} that this one deletes, in "
                         f"{referrer.table!r}. Run it again."

@@ -8,7 +8,7 @@ from django.db import DatabaseError
 
 from kontract.context import is_restricted
 from kontract.exceptions import ClockTimeoutError, ConflictError, ConstraintError, KontractError, PrimaryKeyTakenError
-from kontract.mvcc import versions
+from kontract.mvcc.versions import violations
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _SERIALIZATION_FAILURE = "40001"
@@ -46,13 +46,13 @@ def translate(error: BaseException, *, flushing: bool = False) -> KontractError 
         )
     if cause.sqlstate == _UNIQUE_VIOLATION and cause.diag.constraint_name == "storage_live":
         return ConflictError("Another transaction inserted one of these documents and committed first. Run it again.")
-    if cause.sqlstate == _INVALID_TEXT_REPRESENTATION and versions.VIOLATION in (cause.diag.message_primary or ""):
-        text = (cause.diag.message_primary or "").partition(versions.VIOLATION)[2].removesuffix('"')
-        kind = PrimaryKeyTakenError if text.startswith(versions.PRIMARY_KEY) else ConstraintError
+    if cause.sqlstate == _INVALID_TEXT_REPRESENTATION and violations.VIOLATION in (cause.diag.message_primary or ""):
+        text = (cause.diag.message_primary or "").partition(violations.VIOLATION)[2].removesuffix('"')
+        kind = PrimaryKeyTakenError if text.startswith(violations.PRIMARY_KEY) else ConstraintError
         if is_restricted():  # the document may be one that the call cannot know of
             text = text.partition(": document ")[0]
         return kind(f"The write violates the {text}.")
-    if cause.sqlstate == _INVALID_TEXT_REPRESENTATION and versions.OUTDATED in (cause.diag.message_primary or ""):
+    if cause.sqlstate == _INVALID_TEXT_REPRESENTATION and violations.OUTDATED in (cause.diag.message_primary or ""):
         return ConflictError(
             "Another transaction has dropped a logical table, or made it anew, or taken a document since this one "
             "looked it up. Run it again."

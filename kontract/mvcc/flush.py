@@ -89,7 +89,7 @@ def _flush(
     if gone:
         check_present(connection, unit, gone)
         with connection.cursor() as cursor:
-            cursor.execute(versions.SYNCHRONOUS)  # what commits now does not wait for the flush outside the clock
+            cursor.execute(versions.clock.SYNCHRONOUS)  # what commits now does not wait for the flush outside the clock
     return steps, outcomes
 
 
@@ -181,7 +181,7 @@ def _compose(
         if step.locks:
             yield compose(connection, *clock.lock(step.ns))
         if not own and "tables" in step.params:
-            yield compose(connection, versions.HOLD_TABLES, {"ns": step.ns, "tables": step.params["tables"]})
+            yield compose(connection, versions.locking.HOLD_TABLES, {"ns": step.ns, "tables": step.params["tables"]})
         yield from (compose(connection, *statement) for statement in step.under)
         yield compose(connection, step.sql, step.params)
     for step in steps:
@@ -189,18 +189,18 @@ def _compose(
     if rollback:
         yield "ROLLBACK"
     elif not commit:
-        yield versions.UNSET
+        yield versions.clock.UNSET
     elif wait or not own:
         yield "COMMIT"
     if wait:
-        yield versions.WAIT_FOR_FLUSH
+        yield versions.clock.WAIT_FOR_FLUSH
 
 
 def _rows(cursor: Cursor[Any]) -> Iterator[Any]:
     """Yield the row of each write statement; other results have one column, or none."""
     more: bool | None = True
     while more:
-        if cursor.pgresult is not None and cursor.pgresult.nfields == versions.OUTCOME_COLUMNS:
+        if cursor.pgresult is not None and cursor.pgresult.nfields == versions.writing.OUTCOME_COLUMNS:
             yield cursor.fetchone()
         more = cursor.nextset()
 
@@ -243,7 +243,7 @@ def _check_seen(connection: BaseDatabaseWrapper, unit: Unit, ns: int, writes: li
         return
     params = {"ns": ns, "writes": encode(writes, seen=unit.seen)}
     with translated(flushing=True), connection.cursor() as cursor:
-        cursor.execute(f"{compose(connection, *clock.lock(ns))}; {compose(connection, versions.STALE, params)}")
+        cursor.execute(f"{compose(connection, *clock.lock(ns))}; {compose(connection, versions.writing.STALE, params)}")
         cursor.nextset()
         stale = cursor.fetchall()
     if stale:

@@ -9,9 +9,10 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kontract.exceptions import SnapshotTooOldError, TransactionNotFound, UndoConflictError
-from kontract.mvcc import access, reads, versions
+from kontract.mvcc import access, reads
 from kontract.mvcc.connections import fetch_all
 from kontract.mvcc.snapshot import check_versioned
+from kontract.mvcc.versions import past, ptrs, reading
 from kontract.mvcc.writes import Changes, Table, Write, decode_changes
 from kontract.perms import Perm
 
@@ -42,7 +43,7 @@ def read_history(connection: BaseDatabaseWrapper, table: Table, document_id: str
     access.check(table, Perm.R)
     scope, hidden = access.scope(table), access.lacking(table, Perm.R)
     reads.note_ids(table, [document_id])
-    rows = fetch_all(connection, versions.HISTORY, {"ns": table.ns, "ptr": table.ptr, "id": document_id})
+    rows = fetch_all(connection, reading.HISTORY, {"ns": table.ns, "ptr": table.ptr, "id": document_id})
     return [
         Version(
             txid=txid, deleted_txid=deleted_txid, owner=owner,
@@ -56,7 +57,7 @@ def read_history(connection: BaseDatabaseWrapper, table: Table, document_id: str
 
 def find_changes(connection: BaseDatabaseWrapper, ns: int, txid: int) -> Changes:
     """Return what a transaction wrote.  Raises ``TransactionNotFound``."""
-    rows = fetch_all(connection, versions.CHANGES, {"ns": ns, "txid": txid})
+    rows = fetch_all(connection, past.CHANGES, {"ns": ns, "txid": txid})
     if not rows:
         raise TransactionNotFound(f"No transaction {txid} is in the log of this namespace.")
     return decode_changes(rows[0][0])
@@ -69,7 +70,7 @@ def reversing_writes(connection: BaseDatabaseWrapper, ns: int, txid: int, tables
     one of its documents or a table is gone, and ``SnapshotTooOldError`` where vacuum has removed what was there before.
     """
     found = find_changes(connection, ns, txid)
-    changes = {key: op for key, op in found.items() if key[0] != versions.CATALOG}
+    changes = {key: op for key, op in found.items() if key[0] != ptrs.CATALOG}
     if access.in_call():
         _check_access(connection, ns, txid, changes, tables)
     if found and not changes:
@@ -77,7 +78,7 @@ def reversing_writes(connection: BaseDatabaseWrapper, ns: int, txid: int, tables
             f"Transaction {txid} created a logical table or a namespace, which undo leaves alone. Drop it instead."
         )
     documents = [{"n": n, "ptr": ptr, "id": document_id} for n, (ptr, document_id) in enumerate(changes)]
-    rows = fetch_all(connection, versions.UNDO, {"ns": ns, "txid": txid, "documents": json.dumps(documents)})
+    rows = fetch_all(connection, past.UNDO, {"ns": ns, "txid": txid, "documents": json.dumps(documents)})
     _refuse_conflicts(rows, changes, txid, tables)
     return [_reversing_write(row, changes, txid, tables) for row in rows]
 
@@ -105,7 +106,7 @@ def find_owners(connection: BaseDatabaseWrapper, table: Table, txid: int, ids: I
     owners: dict[str, set[str]] = {}
     for snapshot in (txid - 1, txid):
         params = {"ns": table.ns, "ptr": table.ptr, "ids": list(ids), "snapshot": snapshot}
-        for document_id, _, _, owner, _ in fetch_all(connection, versions.GET_AS_OF, params):
+        for document_id, _, _, owner, _ in fetch_all(connection, reading.GET_AS_OF, params):
             owners.setdefault(document_id, set()).add(owner)
     return owners
 

@@ -19,8 +19,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.pq import Escaping
 
 from kontract.conf import get_settings
-from kontract.mvcc import versions
 from kontract.mvcc.connections import fetch_one, get_raw
+from kontract.mvcc.versions import clock, writing
 
 PREPARE_AFTER: Final = 5  # uses of a statement on one connection
 MOST_READS: Final = 200  # statements of the application's own queries that one connection keeps prepared
@@ -137,7 +137,7 @@ def _is_allowed(connection: BaseDatabaseWrapper, session: _Session) -> bool:
     if session.allowed is None:
         wanted = get_settings().PREPARED_STATEMENTS
         if wanted is None:
-            wanted = fetch_one(connection, versions.BACKEND_PID, {})[0] == get_raw(connection).info.backend_pid
+            wanted = fetch_one(connection, clock.BACKEND_PID, {})[0] == get_raw(connection).info.backend_pid
         session.allowed = wanted
     return session.allowed
 
@@ -146,7 +146,7 @@ def _prepare(connection: BaseDatabaseWrapper, statement: str, name: str) -> _Cal
     """Prepare ``statement`` on the server."""
     order = tuple(dict.fromkeys(_PARAMETER.findall(statement)))
     numbered = _PARAMETER.sub(lambda match: f"${order.index(match[1]) + 1}", statement)
-    types = [versions.PARAMETER_TYPES[parameter] for parameter in order]
+    types = [writing.PARAMETER_TYPES[parameter] for parameter in order]
     call = _prepare_as(connection, numbered.replace("%%", "%"), types, name)
     return call._replace(parameters=order)
 

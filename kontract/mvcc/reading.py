@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kontract.context import get_call
-from kontract.mvcc import access, reads, versions
+from kontract.mvcc import access, reads
 from kontract.mvcc.casts import Casts
 from kontract.mvcc.connections import fetch_all
 from kontract.mvcc.errors import translated
@@ -14,7 +14,7 @@ from kontract.mvcc.members import join_members
 from kontract.mvcc.snapshot import AsOf, check_intact, check_versioned
 from kontract.mvcc.unit import Unit
 from kontract.mvcc.units import find_unit
-from kontract.mvcc.versions import casting
+from kontract.mvcc.versions import casting, reading
 from kontract.mvcc.writes import Table, encode
 
 
@@ -60,7 +60,7 @@ def read_all(
     if moment is not None:
         found = _read_past(connection, table, ids, moment)
     elif (unit := find_unit(connection)) is None:
-        found = _fetch(connection, versions.GET, {"ns": table.ns, "ptr": table.ptr, "ids": ids})
+        found = _fetch(connection, reading.GET, {"ns": table.ns, "ptr": table.ptr, "ids": ids})
     else:
         found = _read_through(connection, unit, table, ids)
     if table.casts is not None:
@@ -83,7 +83,7 @@ def owners_of(connection: BaseDatabaseWrapper, table: Table, found: Mapping[str,
     """Return the owners of documents by id; a new one that this transaction has collected is the caller's."""
     unknown = [document_id for document_id, row in found.items() if row.owner is None]
     params = {"ns": table.ns, "ptr": table.ptr, "ids": unknown}
-    stored = _fetch(connection, versions.GET, params) if unknown else {}
+    stored = _fetch(connection, reading.GET, params) if unknown else {}
     rows = {**found, **stored}
     return {document_id: get_call().owner if (o := rows[document_id].owner) is None else o for document_id in found}
 
@@ -96,7 +96,7 @@ def _fetch(connection: BaseDatabaseWrapper, sql: str, params: dict[str, Any]) ->
 def _read_past(connection: BaseDatabaseWrapper, table: Table, ids: list[str], moment: AsOf) -> dict[str, Row]:
     snapshot = resolve_moment(connection, table, moment)
     params = {"ns": table.ns, "ptr": table.ptr, "ids": ids, "snapshot": snapshot}
-    found = _fetch(connection, versions.GET_AS_OF, params)
+    found = _fetch(connection, reading.GET_AS_OF, params)
     check_intact(connection, table, snapshot)
     return found
 
@@ -112,7 +112,7 @@ def _read_through(connection: BaseDatabaseWrapper, unit: Unit, table: Table, ids
     collected = {document_id: write for document_id in ids if (write := unit.find(table, document_id)) is not None}
     found = {write.id: Row(write.data, None, write.owner) for write in collected.values() if write.data is not None}
     if rest := [document_id for document_id in ids if document_id not in collected]:
-        stored = _fetch(connection, versions.GET, {"ns": table.ns, "ptr": table.ptr, "ids": rest})
+        stored = _fetch(connection, reading.GET, {"ns": table.ns, "ptr": table.ptr, "ids": rest})
         remember(unit, table, {key: stored[key].txid if key in stored else 0 for key in rest})
         found |= stored
     return found
@@ -146,7 +146,7 @@ def source(connection: BaseDatabaseWrapper, table: Table, moment: AsOf | None = 
     if moment is None:
         reads.note(table, owner)
     if owner is not None:
-        found = Source(versions.owned(found.sql), found.params | {"scope": owner})
+        found = Source(reading.owned(found.sql), found.params | {"scope": owner})
     return found if table.casts is None else _casting(connection, table.casts, found, live=moment is None)
 
 
@@ -172,10 +172,10 @@ def _source(connection: BaseDatabaseWrapper, table: Table, moment: AsOf | None) 
     place: dict[str, Any] = {"ns": table.ns, "ptr": table.ptr}
     if moment is not None:
         snapshot = resolve_moment(connection, table, moment)
-        return Source(versions.SOURCE_AS_OF, place | {"snapshot": snapshot})
+        return Source(reading.SOURCE_AS_OF, place | {"snapshot": snapshot})
     unit = find_unit(connection)
     if unit is None or not (collected := unit.of_table(table)):
-        return Source(versions.SOURCE_LIVE, place)
+        return Source(reading.SOURCE_LIVE, place)
     kept = [write for write in collected.values() if write.data is not None]
     overlay = {"hidden": list(collected), "writes": encode(kept), "owner": get_call().owner}
-    return Source(versions.SOURCE_OVERLAY, place | overlay)
+    return Source(reading.SOURCE_OVERLAY, place | overlay)

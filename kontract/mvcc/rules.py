@@ -79,61 +79,61 @@ class Rules:
 
 @functools.lru_cache(maxsize=4096)
 def write_one(rules: Rules | None, op: str, table: str) -> str:
-    """See ``versions.write_one``."""
-    return versions.write_one(op, rules.references if rules is not None else (), table)
+    """See ``versions.writing.write_one``."""
+    return versions.writing.write_one(op, rules.references if rules is not None else (), table)
 
 
 @functools.lru_cache(maxsize=4096)
 def claim_keys(rules: Rules) -> str:
-    """See ``versions.claim_keys``."""
-    return versions.claim_keys({key.name: key.sql for key in rules.keys})
+    """See ``versions.rules.claim_keys``."""
+    return versions.rules.claim_keys({key.name: key.sql for key in rules.keys})
 
 
 @functools.lru_cache(maxsize=4096)
 def list_keys(rules: Rules) -> str:
-    """See ``versions.list_keys``."""
-    return versions.list_keys({key.name: key.sql for key in rules.keys})
+    """See ``versions.rules.list_keys``."""
+    return versions.rules.list_keys({key.name: key.sql for key in rules.keys})
 
 
 @functools.lru_cache(maxsize=4096)
 def settle_keys(rules: Rules, old: str) -> str:
-    """See ``versions.settle_keys``."""
-    return versions.settle_keys({key.name: key.sql for key in rules.keys}, old)
+    """See ``versions.rules.settle_keys``."""
+    return versions.rules.settle_keys({key.name: key.sql for key in rules.keys}, old)
 
 
 @functools.lru_cache(maxsize=4096)
 def violations(rules: Rules) -> str:
-    """See ``versions.violations``."""
-    return versions.violations({key.name: key.sql for key in rules.keys}, {c.name: c.sql for c in rules.checks})
+    """See ``versions.rules.violations``."""
+    return versions.rules.violations({key.name: key.sql for key in rules.keys}, {c.name: c.sql for c in rules.checks})
 
 
 @functools.lru_cache(maxsize=4096)
 def verify(rules: Rules) -> str:
-    """See ``versions.verify``."""
-    return versions.verify({key.name: key.sql for key in rules.keys}, {c.name: c.sql for c in rules.checks})
+    """See ``versions.rules.verify``."""
+    return versions.rules.verify({key.name: key.sql for key in rules.keys}, {c.name: c.sql for c in rules.checks})
 
 
 @functools.lru_cache(maxsize=4096)
 def hold_references(rules: Rules) -> tuple[str, ...]:
-    """See ``versions.hold_references``."""
-    return versions.hold_references(rules.references)
+    """See ``versions.references.hold_references``."""
+    return versions.references.hold_references(rules.references)
 
 
 @functools.lru_cache(maxsize=4096)
 def check_references(rules: Rules) -> str:
-    """See ``versions.check_references``."""
-    return versions.check_references(rules.references)
+    """See ``versions.references.check_references``."""
+    return versions.references.check_references(rules.references)
 
 
 @functools.lru_cache(maxsize=4096)
 def check_referrers(rules: Rules, ptrs: tuple[int | None, ...]) -> str:
-    """See ``versions.check_referrers``; ``ptrs`` are those of the referring tables, None where it was not there yet."""
-    return versions.check_referrers(
+    """See ``references.check_referrers``; ``ptrs`` are those of the referring tables, None where it was not there."""
+    return versions.references.check_referrers(
         [(r.name, r.table if ptr is None else ptr, r.sql) for r, ptr in zip(rules.referrers, ptrs, strict=True)]
     )
 
 
 @functools.lru_cache(maxsize=4096)
 def check_key_referrers(rules: Rules) -> str:
-    """See ``versions.check_key_referrers``."""
-    return versions.check_key_referrers(rules.key_referrers)
+    """See ``versions.references.check_key_referrers``."""
+    return versions.references.check_key_referrers(rules.key_referrers)

@@ -3,7 +3,7 @@
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kontract.exceptions import ConfigurationError
-from kontract.mvcc import versions
+from kontract.mvcc.versions import ddl
 
 
 def create_tables(connection: BaseDatabaseWrapper) -> bool:
@@ -14,9 +14,9 @@ def create_tables(connection: BaseDatabaseWrapper) -> bool:
     existing = find_columns(connection)
     if not existing:
         with connection.cursor() as cursor:
-            cursor.execute(versions.TABLES_DDL)
+            cursor.execute(ddl.TABLES_DDL)
         return True
-    for table, columns in versions.COLUMNS.items():
+    for table, columns in ddl.COLUMNS.items():
         if missing := columns - existing.get(table, set()):
             raise ConfigurationError(
                 f"The database has a table {table!r} that is not kontract's (it lacks {', '.join(sorted(missing))}). "
@@ -28,14 +28,14 @@ def create_tables(connection: BaseDatabaseWrapper) -> bool:
 def drop_tables(connection: BaseDatabaseWrapper) -> None:
     """Drop the two tables with everything in them."""
     with connection.cursor() as cursor:
-        cursor.execute(versions.DROP_DDL)
+        cursor.execute(ddl.DROP_DDL)
 
 
 def find_columns(connection: BaseDatabaseWrapper) -> dict[str, set[str]]:
     """Return the columns of the tables named ``storage`` and ``trxs`` on the search path, where there are any."""
     found: dict[str, set[str]] = {}
     with connection.cursor() as cursor:
-        cursor.execute(versions.EXISTING_COLUMNS)
+        cursor.execute(ddl.EXISTING_COLUMNS)
         for table, column in cursor.fetchall():
             found.setdefault(table, set()).add(column)
     return found

@@ -92,7 +92,7 @@ def _resolve(connection: BaseDatabaseWrapper, ns: int, moment: Moment) -> int:
         return moment
     if isinstance(moment, str):
         return _find_pinned(connection, ns, moment)
-    txid, future = fetch_one(connection, versions.AT, {"ns": ns, "at": moment})
+    txid, future = fetch_one(connection, versions.past.AT, {"ns": ns, "at": moment})
     if future:
         raise InvalidSnapshotError(f"{moment.isoformat()} has not come yet by the database server's clock.")
     found: int = txid
@@ -122,7 +122,7 @@ def check_intact(connection: BaseDatabaseWrapper, table: Table, snapshot: int) -
 
     Raises ``InvalidSnapshotError`` or ``SnapshotTooOldError``.
     """
-    horizon, latest = fetch_one(connection, versions.BOUNDS, {"ns": table.ns, "id": str(table.ptr)})
+    horizon, latest = fetch_one(connection, versions.past.BOUNDS, {"ns": table.ns, "id": str(table.ptr)})
     if snapshot < horizon:
         raise SnapshotTooOldError(
             f"Snapshot {snapshot} of the table {table.name!r} is behind its horizon {horizon}: history before it was "
@@ -143,7 +143,7 @@ def pin_snapshot(connection: BaseDatabaseWrapper, ns: int, ttl: timedelta | floa
         )
     secret = secrets.token_urlsafe(16)
     params = {"ns": ns, "secret": secret, "owner": get_call().owner, "ttl": seconds}
-    txid, snapshot = fetch_one(connection, versions.PIN, params)
+    txid, snapshot = fetch_one(connection, versions.past.PIN, params)
     clock.saw(connection.alias, ns, snapshot)
     return f"{txid}.{secret}"
 
@@ -151,11 +151,11 @@ def pin_snapshot(connection: BaseDatabaseWrapper, ns: int, ttl: timedelta | floa
 def unpin_snapshot(connection: BaseDatabaseWrapper, ns: int, token: str) -> None:
     """Let go of a pinned snapshot before its time."""
     with connection.cursor() as cursor:
-        cursor.execute(versions.UNPIN, {"ns": ns, **_parse_token(token)})
+        cursor.execute(versions.past.UNPIN, {"ns": ns, **_parse_token(token)})
 
 
 def _find_pinned(connection: BaseDatabaseWrapper, ns: int, token: str) -> int:
-    rows = fetch_all(connection, versions.PINNED, {"ns": ns, **_parse_token(token)})
+    rows = fetch_all(connection, versions.past.PINNED, {"ns": ns, **_parse_token(token)})
     if not rows:
         raise SnapshotTooOldError("The pinned snapshot is unknown or has expired. Pin a new one.")
     snapshot: int = rows[0][0]

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from kontract.context import get_call
-from kontract.mvcc import versions
 from kontract.mvcc.rules import (
     Rules,
     check_key_referrers,
@@ -19,6 +18,9 @@ from kontract.mvcc.rules import (
     write_one,
 )
 from kontract.mvcc.unit import Flushed, Unit
+from kontract.mvcc.versions import in_place, writing
+from kontract.mvcc.versions.answers import STAMP_ANSWERS
+from kontract.mvcc.versions.ptrs import ANSWERS, CATALOG, FIRST_PTR
 from kontract.mvcc.writes import Table, Write, as_array, as_params, encode, encode_changes
 
 
@@ -57,9 +59,9 @@ def write_step(
     if flushed:
         params = {"ns": ns, "writes": encode(writes, start=flushed.count), **_resolved(writes)}
         params |= {"txid": flushed.txid, "owner": get_call().owner}
-        return Step(ns, versions.WRITE_MORE, params, **rules)
+        return Step(ns, writing.WRITE_MORE, params, **rules)
     params = {"ns": ns, "writes": encode(writes), **_resolved(writes), **_author(label)}
-    return Step(ns, versions.WRITE, params, locks=True, **rules)
+    return Step(ns, writing.WRITE, params, locks=True, **rules)
 
 
 def write_one_step(write: Write, label: str | None = None, unit: Unit | None = None) -> Step:
@@ -87,18 +89,18 @@ def in_place_step(ns: int, writes: list[Write], unit: Unit | None = None) -> Ste
     params = {"ns": ns, "writes": encode(writes, seen=taken), "owner": get_call().owner, **_resolved(writes, unit)}
     rules = _rule_statements(ns, writes, unit)
     locks = any(rules.values())
-    if answers := [write.id for write in writes if write.table.ptr == versions.ANSWERS]:
-        stamp = Statement(versions.STAMP_ANSWERS, {"ns": ns, "ids": as_array(answers)})
+    if answers := [write.id for write in writes if write.table.ptr == ANSWERS]:
+        stamp = Statement(STAMP_ANSWERS, {"ns": ns, "ids": as_array(answers)})
         rules["after"] = (*rules.get("after", ()), stamp)
-    return Step(ns, versions.WRITE_IN_PLACE, params, locks=locks, **rules)
+    return Step(ns, in_place.WRITE_IN_PLACE, params, locks=locks, **rules)
 
 
 def take_step(table: Table, *, last: bool, label: str | None) -> Step:
     """Return the statement that deletes a table's first or last document and gives it back."""
     params = {"ns": table.ns, "ptr": table.ptr, **_lookup({table.ptr: catalog_id(table.name)})}
     if not table.options.versioned:
-        return Step(table.ns, versions.TAKE_LAST_IN_PLACE if last else versions.TAKE_FIRST_IN_PLACE, params)
-    return Step(table.ns, versions.TAKE_LAST if last else versions.TAKE_FIRST, params | _author(label), locks=True)
+        return Step(table.ns, in_place.TAKE_LAST_IN_PLACE if last else in_place.TAKE_FIRST_IN_PLACE, params)
+    return Step(table.ns, writing.TAKE_LAST if last else writing.TAKE_FIRST, params | _author(label), locks=True)
 
 
 def finish_step(ns: int, flushed: Flushed) -> Step:
@@ -110,7 +112,7 @@ def finish_step(ns: int, flushed: Flushed) -> Step:
             document_id for (ptr, document_id), op in flushed.changes.items() if op == "delete" and ptr == table.ptr
         }
         changed[table] = [id_ for id_ in ids if id_ not in gone], [id_ for id_ in ids if id_ in gone]
-    return Step(ns, versions.FINISH, params, after=tuple(reference_checks(changed)))
+    return Step(ns, writing.FINISH, params, after=tuple(reference_checks(changed)))
 
 
 # --- Rules -----------------------------------------------------------------------------------------------------------
@@ -203,9 +205,9 @@ def _by_table(writes: Iterable[Write]) -> dict[Table, list[Write]]:
 def _resolved(writes: list[Write], unit: Unit | None = None) -> dict[str, str]:
     """Return the tables to look up again: all but kontract's own and those that the same batch or unit creates."""
     tables = {write.table.ptr: write.table for write in writes}
-    beside = unit.by_namespace().get(writes[0].table.ns, []) if unit else writes if versions.CATALOG in tables else []
-    created = {write.id for write in beside if write.table.ptr == versions.CATALOG}
-    entries = {ptr: catalog_id(table.name) for ptr, table in tables.items() if ptr >= versions.FIRST_PTR}
+    beside = unit.by_namespace().get(writes[0].table.ns, []) if unit else writes if CATALOG in tables else []
+    created = {write.id for write in beside if write.table.ptr == CATALOG}
+    entries = {ptr: catalog_id(table.name) for ptr, table in tables.items() if ptr >= FIRST_PTR}
     return _lookup({ptr: entry for ptr, entry in entries.items() if entry not in created})
 
 

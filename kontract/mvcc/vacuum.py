@@ -13,9 +13,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
 from kontract.conf import get_settings
-from kontract.mvcc import versions
 from kontract.mvcc.connections import fetch_one
-from kontract.mvcc.versions import channels, feed, limits
+from kontract.mvcc.versions import answers, channels, feed, limits, past
 from kontract.mvcc.writes import Table
 
 
@@ -42,14 +41,14 @@ class Plan:
 def find_namespaces(connection: BaseDatabaseWrapper) -> list[int]:
     """Return the numbers of all namespaces that hold anything."""
     with connection.cursor() as cursor:
-        cursor.execute(versions.NAMESPACES)
+        cursor.execute(past.NAMESPACES)
         return [row[0] for row in cursor.fetchall()]
 
 
 def measure(connection: BaseDatabaseWrapper, ns: int) -> list[Size]:
     """Return the size of each logical table of a namespace; reads all of it."""
     with connection.cursor() as cursor:
-        cursor.execute(versions.SIZES, {"ns": ns})
+        cursor.execute(past.SIZES, {"ns": ns})
         names = ("ptr", "documents", "versions", "live_bytes", "history_bytes")
         return [Size(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
 
@@ -61,14 +60,14 @@ def plan(
 
     ``retention`` overrides how long history is kept; what a pinned snapshot shows is never removed.
     """
-    (pinned,) = fetch_one(connection, versions.OLDEST_PIN, {"ns": ns})
+    (pinned,) = fetch_one(connection, past.OLDEST_PIN, {"ns": ns})
     plans = []
     for table in tables.values():
         if table.options.versioned:
             horizon = _find_horizon(connection, table, retention)
             horizon = horizon if pinned is None else min(horizon, pinned)
             params = {"ns": ns, "ptr": table.ptr, "horizon": horizon}
-            (count,) = fetch_one(connection, versions.COUNT_REMOVABLE, params)
+            (count,) = fetch_one(connection, past.COUNT_REMOVABLE, params)
             plans.append(Plan(table=table, horizon=horizon, versions=count))
     return plans
 
@@ -76,7 +75,7 @@ def plan(
 def _find_horizon(connection: BaseDatabaseWrapper, table: Table, retention: timedelta | None) -> int:
     days = table.options.retention_days
     kept = timedelta(days=get_settings().RETENTION_DAYS if days is None else days) if retention is None else retention
-    horizon, _ = fetch_one(connection, versions.AT, {"ns": table.ns, "at": timezone.now() - kept})
+    horizon, _ = fetch_one(connection, past.AT, {"ns": table.ns, "at": timezone.now() - kept})
     found: int = horizon
     return found
 
@@ -85,10 +84,10 @@ def remove(connection: BaseDatabaseWrapper, plan: Plan, *, batch: int) -> Iterat
     """Carry out ``plan``; yield the number of versions removed after each batch, each its own transaction."""
     table = plan.table
     with connection.cursor() as cursor:
-        cursor.execute(versions.SET_HORIZON, {"ns": table.ns, "id": str(table.ptr), "horizon": plan.horizon})
+        cursor.execute(past.SET_HORIZON, {"ns": table.ns, "id": str(table.ptr), "horizon": plan.horizon})
         after, params = "", {"ns": table.ns, "ptr": table.ptr, "horizon": plan.horizon, "batch": batch}
         while True:
-            cursor.execute(versions.REMOVE_BATCH, {**params, "after": after})
+            cursor.execute(past.REMOVE_BATCH, {**params, "after": after})
             removed, last = cursor.fetchone()
             if removed:
                 yield removed
@@ -100,8 +99,8 @@ def remove(connection: BaseDatabaseWrapper, plan: Plan, *, batch: int) -> Iterat
 def remove_log(connection: BaseDatabaseWrapper, ns: int, horizon: int, *, batch: int) -> Iterator[int]:
     """Remove expired pins, and log entries before ``horizon``, which tells its time; yield as ``remove`` does."""
     with connection.cursor() as cursor:
-        cursor.execute(versions.SET_HORIZON, {"ns": ns, "id": feed.LOG_HORIZON, "horizon": horizon})
-    yield from _remove_all(connection, versions.REMOVE_LOG, {"ns": ns, "horizon": horizon, "batch": batch})
+        cursor.execute(past.SET_HORIZON, {"ns": ns, "id": feed.LOG_HORIZON, "horizon": horizon})
+    yield from _remove_all(connection, past.REMOVE_LOG, {"ns": ns, "horizon": horizon, "batch": batch})
 
 
 def remove_buckets(connection: BaseDatabaseWrapper, ns: int, *, batch: int) -> Iterator[int]:
@@ -111,7 +110,7 @@ def remove_buckets(connection: BaseDatabaseWrapper, ns: int, *, batch: int) -> I
 
 def remove_answers(connection: BaseDatabaseWrapper, ns: int, *, batch: int) -> Iterator[int]:
     """Remove the answers to an ``Idempotency-Key`` that have expired; see ``remove``."""
-    return _remove_all(connection, versions.REMOVE_ANSWERS, {"ns": ns, "batch": batch})
+    return _remove_all(connection, answers.REMOVE_ANSWERS, {"ns": ns, "batch": batch})
 
 
 def remove_channels(connection: BaseDatabaseWrapper, ns: int, *, batch: int) -> Iterator[int]:

@@ -16,10 +16,10 @@ from django.db.models.lookups import In
 from django.db.models.sql.where import AND
 
 from kontract.exceptions import UnsupportedError
-from kontract.mvcc import versions
 from kontract.mvcc.connections import fetch_all, fetch_last
 from kontract.mvcc.reading import remember
 from kontract.mvcc.units import find_unit
+from kontract.mvcc.versions import locking, reading
 from kontract.mvcc.writes import Table
 from kontract.orm.source import metadata_field, table_of
 
@@ -59,18 +59,18 @@ def _id_column(query: Any) -> Col:
 def _try_to_lock(connection: BaseDatabaseWrapper, params: dict[str, Any], ids: list[str]) -> set[str]:
     """Lock documents, or the table where they are many; return those that could be had at once."""
     if len(ids) > MOST:
-        ((had,),) = fetch_all(connection, versions.TRY_LOCK_TABLE, params)
+        ((had,),) = fetch_all(connection, locking.TRY_LOCK_TABLE, params)
         return set(ids) if had else set()
-    ((had,),) = fetch_all(connection, versions.TRY_SHARE_TABLE, params)
-    return {row[0] for row in fetch_all(connection, versions.TRY_LOCK_DOCUMENTS, params)} if had else set()
+    ((had,),) = fetch_all(connection, locking.TRY_SHARE_TABLE, params)
+    return {row[0] for row in fetch_all(connection, locking.TRY_LOCK_DOCUMENTS, params)} if had else set()
 
 
 def _lock(connection: BaseDatabaseWrapper, query: Any, ids: list[str]) -> list[str]:
     table = table_of(connection, query.model)
     params = {"ns": table.ns, "ptr": table.ptr, "ids": ids}
     if not (query.select_for_update_nowait or query.select_for_update_skip_locked):
-        locks = [versions.LOCK_TABLE] if len(ids) > MOST else [versions.SHARE_TABLE, versions.LOCK_DOCUMENTS]
-        _note(connection, table, fetch_last(connection, [*locks, versions.SEEN], params))
+        locks = [locking.LOCK_TABLE] if len(ids) > MOST else [locking.SHARE_TABLE, locking.LOCK_DOCUMENTS]
+        _note(connection, table, fetch_last(connection, [*locks, reading.SEEN], params))
         return ids
     locked = _try_to_lock(connection, params, ids)
     if query.select_for_update_nowait and len(locked) < len(ids):
@@ -83,7 +83,7 @@ def _lock(connection: BaseDatabaseWrapper, query: Any, ids: list[str]) -> list[s
 def remember_versions(connection: BaseDatabaseWrapper, table: Table, ids: list[str]) -> None:
     """Note which versions of documents the open transaction works on, before it looks at them."""
     if find_unit(connection) is not None:
-        _note(connection, table, fetch_all(connection, versions.SEEN, {"ns": table.ns, "ptr": table.ptr, "ids": ids}))
+        _note(connection, table, fetch_all(connection, reading.SEEN, {"ns": table.ns, "ptr": table.ptr, "ids": ids}))
 
 
 def _note(connection: BaseDatabaseWrapper, table: Table, seen: Iterable[Sequence[Any]]) -> None:

@@ -9,10 +9,11 @@ from django.db import models, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kontract.models import Trx
-from kontract.mvcc import access, reads, versions
+from kontract.mvcc import access, reads
 from kontract.mvcc.connections import fetch_all, fetch_one, get_connection
 from kontract.mvcc.history import Version, read_history
 from kontract.mvcc.snapshot import check_versioned
+from kontract.mvcc.versions import past
 from kontract.mvcc.writes import Table
 from kontract.orm.columns import stored_type
 from kontract.orm.parts import document_id
@@ -177,7 +178,7 @@ def find_horizon(model: Any, *, using: str) -> int:
     """Return the oldest txid at which objects of ``model`` can be read: vacuum may have removed what was before."""
     connection = get_connection(using)
     table = _table(connection, model)
-    horizon: int = fetch_one(connection, versions.BOUNDS, {"ns": table.ns, "id": str(table.ptr)})[0]
+    horizon: int = fetch_one(connection, past.BOUNDS, {"ns": table.ns, "id": str(table.ptr)})[0]
     return max([horizon, *(find_horizon(parent, using=using) for parent, _ in _versioned_parents(model))])
 
 

@@ -8,7 +8,7 @@ from django.db.models import CheckConstraint, F, Q, UniqueConstraint
 from django.db.models.sql import Query
 
 from kontract.mvcc.rules import Check, Key, KeyReferrer, Reference, Referrer, Rules
-from kontract.mvcc.versions import key_of
+from kontract.mvcc.versions.references import key_of
 from kontract.orm.columns import is_reference, raw_text, typed
 from kontract.orm.source import is_versioned
 

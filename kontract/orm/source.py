@@ -16,10 +16,11 @@ from django.db.models.sql.datastructures import BaseTable, Join
 
 from kontract.context import get_namespace
 from kontract.exceptions import ConfigurationError
-from kontract.mvcc import reads, versions
+from kontract.mvcc import reads
 from kontract.mvcc.connections import get_connection
 from kontract.mvcc.reading import Source, resolve_moment, source
 from kontract.mvcc.snapshot import check_intact, current
+from kontract.mvcc.versions import reading
 from kontract.mvcc.writes import Table
 from kontract.orm.columns import JSON_SUFFIX, TEXT_SUFFIX, generated_columns, has_json, has_text, select_list
 from kontract.orm.permitted import hidden_columns
@@ -104,7 +105,7 @@ def entry(connection: BaseDatabaseWrapper, model: Any) -> str:
     hidden = hidden_columns(model)
     if found.data is not None:
         return _typed_entry(model, connection.alias, _with_cast(connection, found), hidden, found.touched)
-    if found.sql == versions.SOURCE_LIVE:
+    if found.sql == reading.SOURCE_LIVE:
         return _live_entry(model, connection.alias, table.ns, table.ptr, hidden)
     return _typed_entry(model, connection.alias, f"({_composed(connection, found.sql, found.params)}) s", hidden)
 
@@ -133,7 +134,7 @@ def _typed_entry(
 
 @functools.lru_cache(maxsize=4096)
 def _live_entry(model: Any, alias: str, ns: int, ptr: int, hidden: frozenset[str]) -> str:
-    return _typed_entry(model, alias, f"({versions.SOURCE_LIVE % {'ns': ns, 'ptr': ptr}}) s", hidden)
+    return _typed_entry(model, alias, f"({reading.SOURCE_LIVE % {'ns': ns, 'ptr': ptr}}) s", hidden)
 
 
 def quote_of(compiler: Any) -> Any:

@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.transaction import mark_for_rollback_on_error
 
-from kontract.mvcc import access, snapshot, versions
+from kontract.mvcc import access, snapshot
 from kontract.mvcc.connections import fetch_all, get_connection
 from kontract.mvcc.reading import read
 from kontract.mvcc.steps import single_step
 from kontract.mvcc.transaction import run_transaction
 from kontract.mvcc.units import collect, find_unit, require_unit, run_now
+from kontract.mvcc.versions import reading
 from kontract.mvcc.writes import Table, Write
 from kontract.orm.parts import Parts, document_id, join_key, members
 from kontract.orm.permitted import changed_parts
@@ -37,7 +38,7 @@ def existing(connection: BaseDatabaseWrapper, table: Table, ids: Sequence[str]) 
     collected = {id_: write for id_ in ids if unit is not None and (write := unit.find(table, id_)) is not None}
     found = {id_ for id_, write in collected.items() if write.data is not None}
     if rest := [id_ for id_ in ids if id_ not in collected]:
-        rows = fetch_all(connection, versions.EXISTING, {"ns": table.ns, "ptr": table.ptr, "ids": rest})
+        rows = fetch_all(connection, reading.EXISTING, {"ns": table.ns, "ptr": table.ptr, "ids": rest})
         found.update(row[0] for row in rows)
     return found
 

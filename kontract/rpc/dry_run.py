@@ -18,12 +18,13 @@ from pydantic_core import to_json
 from kontract.conf import Isolation, get_settings
 from kontract.context import get_call, get_namespace
 from kontract.exceptions import AnswerTooLargeError, InvalidRequestError
-from kontract.mvcc import access, asynchronous, clock, versions
+from kontract.mvcc import access, asynchronous, clock
 from kontract.mvcc.connections import fetch_all, get_alias
 from kontract.mvcc.flush import flush_in_vain
 from kontract.mvcc.transaction import arun_transaction, is_outermost, run_transaction
 from kontract.mvcc.unit import Unit
 from kontract.mvcc.units import require_unit
+from kontract.mvcc.versions import ptrs, reading
 from kontract.mvcc.writes import Table, Write, encode
 from kontract.perms import Perm
 from kontract.rpc.reply import Reply
@@ -81,7 +82,7 @@ def _undo(reply: Reply, connection: BaseDatabaseWrapper) -> Reply:
 def _list_changes(connection: BaseDatabaseWrapper, unit: Unit) -> Iterator[dict[str, Any]]:
     limit = get_settings().MAX_DRY_RUN
     collected = [write for writes in unit.by_namespace().values() for write in writes]
-    writes = [write for write in collected if write.table.ptr >= versions.FIRST_PTR]
+    writes = [write for write in collected if write.table.ptr >= ptrs.FIRST_PTR]
     if unit.in_steps or len(writes) > limit:
         raise AnswerTooLargeError(f"The call changes more than {limit} documents, which a dry run does not list.")
     for ns in dict.fromkeys(write.table.ns for write in writes):
@@ -92,7 +93,7 @@ def _list_namespace(connection: BaseDatabaseWrapper, ns: int, writes: list[Write
     size = get_settings().MAX_BODY_BYTES
     tables = {write.table.ptr: write.table for write in writes}
     params = {"ns": ns, "writes": encode(writes), "owner": get_call().owner, "size": size}
-    for row in fetch_all(connection, versions.PREVIEW, params):
+    for row in fetch_all(connection, reading.PREVIEW, params):
         ptr, document_id, op, old_owner, owner, before, after, is_too_large, number = row
         if is_too_large:
             raise AnswerTooLargeError(f"The changes take more than {size} bytes, which a dry run does not list.")

@@ -25,6 +25,7 @@ from kontract.exceptions import (
 from kontract.mvcc import asynchronous, versions
 from kontract.mvcc.connections import fetch_one
 from kontract.mvcc.units import require_unit
+from kontract.mvcc.versions.ptrs import ANSWERS
 from kontract.mvcc.writes import Table, Write
 from kontract.rpc.envelope import Arguments
 from kontract.rpc.reply import Reply
@@ -90,7 +91,7 @@ class _Found:
 
 def _find(once: Once) -> _Found:
     connection, ns = locate()
-    is_first, now, txid, text = fetch_one(connection, versions.FIND_ANSWER, {"ns": ns, "id": once.id})
+    is_first, now, txid, text = fetch_one(connection, versions.answers.FIND_ANSWER, {"ns": ns, "id": once.id})
     kept = None if text is None else json.loads(text)
     if kept is None or kept["until"] <= now:
         if not is_first:
@@ -124,7 +125,7 @@ def _keep(once: Once, reply: Reply, now: float) -> Reply:
             "Idempotency-Key. Call without one, or ask for less."
         )
     connection, ns = locate()
-    table = Table(ns=ns, ptr=versions.ANSWERS, name="answers", options=TableOptions(versioned=False))
+    table = Table(ns=ns, ptr=ANSWERS, name="answers", options=TableOptions(versioned=False))
     require_unit(connection).collect(Write(table, once.id, "set", data))
     return reply
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from kontract.mvcc import versions
 from kontract.mvcc.connections import fetch_all
+from kontract.mvcc.versions import references
 from kontract.mvcc.versions.schema import duplicates, offenders
 from kontract.schema.operations import AddConstraint, AddField, AlterField, Operation
 from kontract.schema.state import ConstraintState, FieldState
@@ -107,7 +107,7 @@ def _reference(connection: BaseDatabaseWrapper, table: str, field: FieldState, d
     rules = find_rules(connection, table)
     for reference in rules.references if rules else ():
         if reference.name == f"{table}_{field.name}_fk":
-            condition = versions.is_dangling(reference.sql, reference.target)
+            condition = references.is_dangling(reference.sql, reference.target)
             what = f"what {field.name!r} refers to in {field.target!r} must exist"
             yield Demand(table=table, what=what, sql=offenders(data[table], condition))
 

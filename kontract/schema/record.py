@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from kontract.mvcc import versions
 from kontract.mvcc.connections import fetch_all
 from kontract.mvcc.reading import remember
 from kontract.mvcc.steps import catalog_id
 from kontract.mvcc.units import collect, find_unit, require_unit
+from kontract.mvcc.versions import ptrs
 from kontract.mvcc.versions.schema import SCHEMA_ENTRIES
 from kontract.mvcc.writes import Table, Write
 from kontract.schema.declared import describe_table
@@ -214,4 +214,4 @@ class Recorder:
 
 
 def _catalog(ns: int) -> Table:
-    return Table(ns=ns, ptr=versions.CATALOG, name="catalog")
+    return Table(ns=ns, ptr=ptrs.CATALOG, name="catalog")

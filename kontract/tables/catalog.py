@@ -34,6 +34,7 @@ from kontract.mvcc.snapshot import check_writable
 from kontract.mvcc.steps import catalog_id
 from kontract.mvcc.transaction import run_transaction
 from kontract.mvcc.units import collect, find_unit, require_unit, rolled_back
+from kontract.mvcc.versions.ptrs import CATALOG, FIRST_PTR
 from kontract.mvcc.writes import Table, Write
 from kontract.perms import Perm
 from kontract.tables.keys import access_options, declared_names, declared_options, find_rules
@@ -186,7 +187,7 @@ def _create(connection: BaseDatabaseWrapper, ns: int, name: str, options: TableO
 
 
 def _write_table(connection: BaseDatabaseWrapper, ns: int, name: str, options: TableOptions) -> Table:
-    ptr = _draw(connection, ns, "ptr", versions.FIRST_PTR)
+    ptr = _draw(connection, ns, "ptr", FIRST_PTR)
     entry = {"ptr": ptr, "versioned": options.versioned, "retention_days": options.retention_days}
     write_entry(connection, ns, catalog_id(name), entry)
     for recorder in _recorders:
@@ -214,7 +215,7 @@ def drop(name: str, *, using: str | None = None) -> None:
             )
         unit = require_unit(connection)
         collected = unit.of_table(table)
-        rows = fetch_all(connection, versions.IDS, {"ns": ns, "ptr": table.ptr})
+        rows = fetch_all(connection, versions.reading.IDS, {"ns": ns, "ptr": table.ptr})
         for document_id in dict.fromkeys([*collected, *(row[0] for row in rows)]):
             collect(connection, unit, Write(table, document_id, "delete"))
         collect(connection, unit, Write(_catalog(ns), catalog_id(name), "delete"))
@@ -233,7 +234,7 @@ def names(*, using: str | None = None) -> list[str]:
 
 def list_tables(connection: BaseDatabaseWrapper, ns: int) -> dict[int, Table]:
     """Return the logical tables of a namespace by ptr."""
-    rows = fetch_all(connection, versions.TABLES, {"ns": ns})
+    rows = fetch_all(connection, versions.reading.TABLES, {"ns": ns})
     entries = {row[0]: row[1] for row in rows}
     if (unit := find_unit(connection)) is not None:
         entries |= {id_: write.data for id_, write in unit.of_table(_catalog(ns)).items() if id_.startswith("table/")}
@@ -244,9 +245,9 @@ def list_tables(connection: BaseDatabaseWrapper, ns: int) -> dict[int, Table]:
 
 def list_stored(connection: BaseDatabaseWrapper, ns: int) -> dict[int, Table]:
     """Return everything in a namespace that has a ptr, also the catalog itself and what is left of dropped tables."""
-    stored = {versions.CATALOG: _catalog(ns)} | list_tables(connection, ns)
-    for (ptr,) in fetch_all(connection, versions.PTRS, {"ns": ns}):
-        if ptr >= versions.FIRST_PTR and ptr not in stored:
+    stored = {CATALOG: _catalog(ns)} | list_tables(connection, ns)
+    for (ptr,) in fetch_all(connection, versions.past.PTRS, {"ns": ns}):
+        if ptr >= FIRST_PTR and ptr not in stored:
             stored[ptr] = Table(ns=ns, ptr=ptr, name=f"(dropped, ptr {ptr})")
     return stored
 
@@ -256,7 +257,7 @@ def list_stored(connection: BaseDatabaseWrapper, ns: int) -> dict[int, Table]:
 
 def list_namespaces(connection: BaseDatabaseWrapper) -> dict[str, int]:
     """Return the numbers of all namespaces in a database by their names."""
-    rows = fetch_all(connection, versions.NAMESPACE_ENTRIES, {})
+    rows = fetch_all(connection, versions.reading.NAMESPACE_ENTRIES, {})
     named = {row[0].partition("/")[2]: json.loads(row[1])["ns"] for row in rows}
     return {DEFAULT_NAMESPACE: 0} | named
 
@@ -307,7 +308,7 @@ def known_namespace(alias: str, name: str) -> int | None:
 
 
 def _catalog(ns: int) -> Table:
-    return Table(ns=ns, ptr=versions.CATALOG, name="catalog")
+    return Table(ns=ns, ptr=CATALOG, name="catalog")
 
 
 def read_entry(connection: BaseDatabaseWrapper, ns: int, entry_id: str) -> dict[str, Any] | None:
@@ -316,7 +317,7 @@ def read_entry(connection: BaseDatabaseWrapper, ns: int, entry_id: str) -> dict[
     if unit is not None and (write := unit.find(catalog, entry_id)) is not None:
         return json.loads(write.data) if write.data else None
     with translated():
-        rows = fetch_quietly(connection, versions.GET, {"ns": ns, "ptr": catalog.ptr, "ids": [entry_id]})
+        rows = fetch_quietly(connection, versions.reading.GET, {"ns": ns, "ptr": catalog.ptr, "ids": [entry_id]})
     if unit is not None:
         remember(unit, catalog, {entry_id: rows[0][2] if rows else 0})
     return json.loads(rows[0][1]) if rows else None

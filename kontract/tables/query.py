@@ -19,13 +19,14 @@ from django.db.models.sql.datastructures import BaseTable
 
 from kontract.exceptions import InvalidQueryError, KontractError
 from kontract.models import Storage
-from kontract.mvcc import access, asynchronous, reads, versions
+from kontract.mvcc import access, asynchronous, reads
 from kontract.mvcc.errors import translated
 from kontract.mvcc.matching import narrowing
 from kontract.mvcc.reading import Source, read, remember, resolve_moment, source
 from kontract.mvcc.snapshot import check_intact
 from kontract.mvcc.transaction import run_transaction
 from kontract.mvcc.units import collect, require_unit
+from kontract.mvcc.versions import reading
 from kontract.mvcc.writes import Table, Write
 from kontract.perms import Perm
 from kontract.tables.documents import Document, encode
@@ -63,11 +64,11 @@ class SourceTable(BaseTable):
 def _readable(table: Table, found: Source) -> Source:
     """Return a FROM entry without what the running call may not read, so that no condition can tell it."""
     if access.find_level(table, Perm.R) is not None:
-        return Source(versions.with_data(found.sql, "'{}'::jsonb"), found.params)
+        return Source(reading.with_data(found.sql, "'{}'::jsonb"), found.params)
     if found.data is not None:
-        found = Source(versions.with_data(found.sql, found.data), found.params)
+        found = Source(reading.with_data(found.sql, found.data), found.params)
     if hidden := access.lacking(table, Perm.R):
-        without = versions.with_data(found.sql, "s.data - %(hidden_fields)s::text[]")
+        without = reading.with_data(found.sql, "s.data - %(hidden_fields)s::text[]")
         return Source(without, found.params | {"hidden_fields": sorted(hidden)})
     return found
 

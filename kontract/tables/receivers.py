@@ -6,7 +6,7 @@ from django.db import connections
 
 from kontract.mvcc.connections import get_alias
 from kontract.mvcc.schema import find_columns
-from kontract.mvcc.versions import COLUMNS
+from kontract.mvcc.versions.ddl import COLUMNS
 from kontract.tables.catalog import create_declared, locate
 
 

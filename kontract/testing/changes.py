@@ -10,9 +10,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
 from kontract.models import Trx
-from kontract.mvcc import asynchronous, clock, versions
+from kontract.mvcc import asynchronous, clock
 from kontract.mvcc.history import find_changes
 from kontract.mvcc.units import find_unit
+from kontract.mvcc.versions.ptrs import FIRST_PTR
 from kontract.mvcc.writes import combine_changes
 from kontract.tables.catalog import list_tables, locate
 from kontract.testing.expected import Expected, explain, read_expected
@@ -116,7 +117,7 @@ class Watch:
         lines = [
             f"{op} of {document_id!r} in {tables[ptr].name if ptr in tables else 'a table that is gone'}"
             for (ptr, document_id), op in _read_log(connection, ns, self._start).items()
-            if ptr >= versions.FIRST_PTR
+            if ptr >= FIRST_PTR
         ]
         if lines:
             raise AssertionError("\n  ".join(["The block was to change nothing, but did:", *lines]))

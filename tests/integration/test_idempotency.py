@@ -28,9 +28,9 @@ from kontract.exceptions import (
     IdempotencyKeyReusedError,
     InvalidRequestError,
 )
-from kontract.mvcc import versions
 from kontract.mvcc.connections import fetch_all
 from kontract.mvcc.transaction import run_transaction
+from kontract.mvcc.versions import ptrs
 from kontract.rpc.dispatch import dispatch
 from kontract.rpc.envelope import Arguments
 from kontract.rpc.idempotency import identify_call, run_once
@@ -101,7 +101,7 @@ def kept() -> list[Any]:
     """Return the answers that are stored in the test's namespace."""
     connection, ns = locate()
     sql = "SELECT _order, _txid, data FROM storage WHERE ns = %(ns)s AND ptr = %(ptr)s"
-    return fetch_all(connection, sql, {"ns": ns, "ptr": versions.ANSWERS})
+    return fetch_all(connection, sql, {"ns": ns, "ptr": ptrs.ANSWERS})
 
 
 # --- One client ------------------------------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ def test_an_answer_leaves_no_trace_in_log_and_history() -> None:
     logged = fetch_all(
         connection, "SELECT changes FROM trxs WHERE ns = %(ns)s AND txid = %(n)s", {"ns": ns, "n": reply.txid}
     )
-    assert str(versions.ANSWERS) not in json.loads(logged[0][0])
+    assert str(ptrs.ANSWERS) not in json.loads(logged[0][0])
 
 
 def test_a_call_that_writes_nothing_is_answered_from_its_snapshot() -> None:

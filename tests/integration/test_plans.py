@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 
 from kontract import env
-from kontract.mvcc import versions
+from kontract.mvcc.versions import reading, writing
 from kontract.tables.catalog import locate, resolve
 
 
@@ -30,13 +30,13 @@ def _documents() -> None:
 
 
 def test_a_point_read_is_one_probe_of_the_live_index() -> None:
-    plan = explain(versions.GET, ids=["user-1"])
+    plan = explain(reading.GET, ids=["user-1"])
     assert "Index Scan using storage_live" in plan
     assert "storage_history" not in plan
 
 
 def test_a_point_read_of_the_past_probes_the_live_and_the_history_index() -> None:
-    plan = explain(versions.GET_AS_OF, ids=["user-1"], snapshot=5)
+    plan = explain(reading.GET_AS_OF, ids=["user-1"], snapshot=5)
     assert "Index Scan using storage_live" in plan
     assert "Index Scan using storage_history" in plan
     assert "_deleted_txid > 5" in plan.split("storage_history")[1].split("Filter")[0]
@@ -54,7 +54,7 @@ def test_a_list_comes_in_order_from_its_index_without_a_sort() -> None:
 
 def test_each_document_of_a_batch_is_found_by_its_index_however_many_there_are() -> None:
     plan = explain(
-        versions.WRITE, writes="[]", tables="{}", ptrs="{}", sid=None, owner="", label=None
+        writing.WRITE, writes="[]", tables="{}", ptrs="{}", sid=None, owner="", label=None
     )  # fmt: skip
     assert "Hash" not in plan
     assert "Index Scan using storage_live" in plan

@@ -13,8 +13,8 @@ from kontract.exceptions import SchemaError
 from kontract.management import verbs
 from kontract.management.creating import create
 from kontract.management.indexing import print_script
-from kontract.mvcc import versions
 from kontract.mvcc.connections import get_alias
+from kontract.mvcc.versions import ddl
 
 
 class Command(BaseCommand):
@@ -70,9 +70,9 @@ class Command(BaseCommand):
 
     def _print(self, alias: str, options: dict[str, Any]) -> None:
         if options["sql"]:
-            self.stdout.write(versions.TABLES_DDL)
+            self.stdout.write(ddl.TABLES_DDL)
         if options["grants"]:
             role, schema = Identifier(options["grants"]).as_string(), Identifier(options["schema"]).as_string()
-            self.stdout.write(versions.grants(role, schema))
+            self.stdout.write(ddl.grants(role, schema))
         if options["sql"] and not options["no_indexes"]:
             print_script(connections[alias], self.stdout, everywhere=options["namespace"] is None)

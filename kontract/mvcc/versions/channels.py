@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from kontract.mvcc.versions import CHANNELS, NOW
+from kontract.mvcc.versions.clock import NOW
+from kontract.mvcc.versions.ptrs import CHANNELS
 
 # What the rows are good for: this run of the server, not another that takes its place or begins from a backup; and this
 # very table, which is another one after a dump was restored, or where a copy of the database takes its name.

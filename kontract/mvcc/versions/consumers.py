@@ -10,7 +10,8 @@ taken for dead finds another token, and cannot move the position any more.
 
 from typing import Final
 
-from kontract.mvcc.versions import CONSUMERS, NOW
+from kontract.mvcc.versions.clock import NOW
+from kontract.mvcc.versions.ptrs import CONSUMERS
 
 _ROWS = f"ns = %(ns)s AND ptr = {CONSUMERS} AND _deleted_txid IS NULL"
 _UNTIL = "(data ->> 'until')::float8"

@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from kontract.mvcc.versions import CATALOG, HORIZONS, LATEST
+from kontract.mvcc.versions.clock import LATEST
+from kontract.mvcc.versions.ptrs import CATALOG, HORIZONS
 
 LOG_HORIZON: Final = "log"  # id of the horizon of the log itself
 

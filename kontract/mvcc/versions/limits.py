@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from kontract.mvcc.versions import BUCKETS, NOW
+from kontract.mvcc.versions.clock import NOW
+from kontract.mvcc.versions.ptrs import BUCKETS
 
 _UNTIL = "(s.data ->> 'until')::float8"
 # Booked for longer than a bucket can be, the server's clock was set back, or the bucket was larger: begin anew.

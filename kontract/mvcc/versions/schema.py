@@ -5,7 +5,8 @@
 
 from typing import Final
 
-from kontract.mvcc.versions import CATALOG, HASHED, KEYS
+from kontract.mvcc.versions.ptrs import CATALOG, KEYS
+from kontract.mvcc.versions.rules import HASHED
 
 SCHEMA_ENTRIES: Final = f"""
 SELECT ns, id, data::text, _txid FROM storage

@@ -6,7 +6,9 @@ on it finds all sessions of one principal.
 
 from typing import Final
 
-from kontract.mvcc.versions import FIRST_PTR, HASHED, KEYS, NOW, SESSIONS
+from kontract.mvcc.versions.clock import NOW
+from kontract.mvcc.versions.ptrs import FIRST_PTR, KEYS, SESSIONS
+from kontract.mvcc.versions.rules import HASHED
 
 _SESSION = f"s.ns = %(ns)s AND s.ptr = {SESSIONS} AND s._deleted_txid IS NULL"
 _OF_PRINCIPAL = f"{_SESSION} AND s._order = hashtextextended(%(principal)s, 0) AND s._owner = %(principal)s"
