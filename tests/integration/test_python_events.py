@@ -131,7 +131,7 @@ def test_nothing_is_missed_over_bad_connections_and_crashes(api: Any) -> None:
             writer.join()
     assert found == [f"u{number:03}" for number in range(last + 1)]
     assert proxy.cuts > 0
-    assert said[:2] == ["open", "lost"]
+    assert set(said) == {"open", "lost"}
     assert all(one != other for one, other in pairwise(said)), "each is told once"
 
 
