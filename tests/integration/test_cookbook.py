@@ -20,6 +20,8 @@ from django.urls import include, path, reverse
 from kontract.codegen.cookbook import serving
 from kontract.rpc.registry import registry
 
+pytestmark = pytest.mark.any_role
+
 COOKIES = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",

@@ -17,6 +17,8 @@ from kontract.tables.catalog import locate
 from tests.integration.schema.releases import Files
 from tests.processes import Report, Worker
 
+pytestmark = pytest.mark.any_role
+
 RENAME = 'RenameField(table="users", old="name", new="title"),'
 DOUBLE = 'RunPython(table="users", forwards=double, backwards=halve),'
 SPLIT = """
