@@ -5,7 +5,7 @@ Each function is given the position to go on from, and returns how many document
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -19,11 +19,16 @@ from kontract.mvcc.units import collect, require_unit
 from kontract.mvcc.versions.moving import AFTER, COUNT_OLDER, DELETED_AFTER, OLDER, OLDER_WITH_PREVIOUS
 from kontract.mvcc.versions.schema import COUNT_LIVE
 from kontract.mvcc.writes import Table, Write
+from kontract.schema import record
+from kontract.schema.state import FieldState
+from kontract.schema.widening import holds
 from kontract.tables.catalog import resolve
 from kontract.tables.documents import encode
 from kontract.tables.keys import conform
 
 BATCH: Final = 500  # documents that one transaction rewrites: it holds the clock for some 10 ms
+
+_CONVERTING: Final = ("convert", "code")  # kinds of changes that make other values
 
 Batch = tuple[int, str | None, int]
 
@@ -36,7 +41,8 @@ def move_batch(connection: BaseDatabaseWrapper, ns: int, position: dict[str, Any
     statement = OLDER if undone is None else OLDER_WITH_PREVIOUS
     rows = fetch_all(connection, statement, params | {"undone": undone})
     casts = table.casts or Casts((), table.schema)
-    writes = [Write(table, row[0], "set", _moved(table, casts, row, undone)) for row in rows]
+    fields = _read_fields(connection, ns, name, casts)
+    writes = [Write(table, row[0], "set", _moved(table, casts, fields, row, undone)) for row in rows]
     return _collect(connection, writes, COUNT_OLDER, params, position)
 
 
@@ -47,19 +53,28 @@ def _at_number(connection: BaseDatabaseWrapper, ns: int, name: str, number: int)
     return replace(table, schema=number, casts=casts)
 
 
-def _moved(table: Table, casts: Casts, row: Sequence[Any], undone: int | None) -> str:
+def _read_fields(connection: BaseDatabaseWrapper, ns: int, name: str, casts: Casts) -> Mapping[str, FieldState]:
+    """Return the recorded fields of a table, where values are converted, which may not fit into these."""
+    if all(change.kind not in _CONVERTING for change in casts.changes):
+        return {}
+    found = record.read(connection, ns, name)
+    return found.state.fields if found else {}
+
+
+def _moved(table: Table, casts: Casts, fields: Mapping[str, FieldState], row: Sequence[Any], undone: int | None) -> str:
     id_, number, data, previous_number, previous = row
     moved = casts.cast(data, number)
-    for change in casts.chain(number):
-        _check_converted(table, id_, change, number < casts.own, data, moved)
+    for change in casts.chain(number) if number < casts.own else ():
+        _check_converted(table, id_, change, data, moved)
+        _check_fits(table, fields, id_, change, moved)
     if undone is None or previous is None or number < undone:  # older code wrote it since, as it is to be
         return moved
     return _taken_back(casts, undone, (data, number), (previous, previous_number), moved)
 
 
-def _check_converted(table: Table, id_: str, change: Change, forward: bool, data: str, moved: str) -> None:
+def _check_converted(table: Table, id_: str, change: Change, data: str, moved: str) -> None:
     """Raise ``SchemaDataError`` where a value of a document would be lost by its conversion."""
-    if change.kind != "convert" or not forward:
+    if change.kind != "convert":
         return
     key = change.arguments[0]
     before, after = dict(members(data)).get(key, "null"), dict(members(moved)).get(key)
@@ -68,6 +83,20 @@ def _check_converted(table: Table, id_: str, change: Change, forward: bool, data
             f"The document {id_!r} of {table.name!r} has {before} under {key!r}, which cannot be converted. Change it, "
             "or give ChangeType a function using= that knows what to make of it, and run the migration again."
         )
+
+
+def _check_fits(table: Table, fields: Mapping[str, FieldState], id_: str, change: Change, moved: str) -> None:
+    """Raise ``SchemaDataError`` where what a value became is more than its field takes."""
+    if change.kind not in _CONVERTING:
+        return
+    texts = dict(members(moved))
+    for key in sorted(change.columns & texts.keys() & fields.keys()):
+        if not holds(fields[key], json.loads(texts[key])):
+            raise SchemaDataError(
+                f"The document {id_!r} of {table.name!r} would have {texts[key][:100]} under {key!r}, which does not "
+                "fit into the field: it is too long or out of range. Change the document, or what using= makes of it, "
+                "and run the migration again."
+            )
 
 
 def _taken_back(casts: Casts, undone: int, now: tuple[str, int], before: tuple[str, int], moved: str) -> str:

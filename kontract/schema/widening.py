@@ -1,7 +1,7 @@
 """Which types of fields take everything that others do, stored as the same JSON."""
 
 import math
-from typing import Final
+from typing import Any, Final
 
 from kontract.schema.state import STATELESS, FieldState
 
@@ -30,6 +30,14 @@ def takes_all(before: FieldState, after: FieldState) -> bool:
     if after.target not in ("", before.target) and before.target:
         return False
     return after.type == STATELESS or _takes_type(before, after, before.type, after.type)
+
+
+def holds(field: FieldState, value: Any) -> bool:
+    """Return whether a text is short enough for a field, or a whole number within its type's bounds."""
+    if isinstance(value, str):
+        return field.type not in TEXTS or len(value) <= _length(field, field.type)
+    low, high = _WHOLE.get(field.type, (-math.inf, math.inf))
+    return not isinstance(value, int) or low <= value <= high
 
 
 def _takes_type(before: FieldState, after: FieldState, old: str, new: str) -> bool:

@@ -117,6 +117,30 @@ def test_a_value_that_cannot_be_converted_is_named_and_nothing_is_lost(files: Fi
     assert env.storage.things[str(thing.pk)] == {"price": 12}
 
 
+@pytest.mark.parametrize(
+    ("before", "value", "after", "fitting"),
+    [
+        (text(), "abcdef", models.CharField(max_length=3), "abc"),
+        (models.IntegerField(), 40_000, models.SmallIntegerField(), 4),
+        (models.IntegerField(), -1, models.PositiveIntegerField(), 1),
+    ],
+)
+def test_a_value_that_does_not_fit_is_named_and_nothing_is_lost(
+    files: Files, before: Any, value: Any, after: Any, fitting: Any
+) -> None:
+    old = release("things", price=before)
+    thing, other = old.objects.create(price=value), old.objects.create(price=fitting)
+    files.add('ChangeType(table="things", name="price")')
+    new = release("things", price=after)
+    with pytest.raises(SchemaDataError, match=f"'{thing.pk}' of .* under 'price', which does not fit"):
+        up()
+    assert env.storage.things[str(thing.pk)] == {"price": value}
+    env.storage.things.update(str(thing.pk), {"price": fitting})
+    up()
+    assert {one.price for one in new.objects.all()} == {fitting}
+    assert other.pk in set(new.objects.values_list("pk", flat=True))
+
+
 CENTS = """
 def to_cents(value): return round(float(value.replace(",", ".")) * 100)
 def to_text(cents): return f"{cents / 100:.2f}".replace(".", ",")
