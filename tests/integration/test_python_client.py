@@ -1,7 +1,6 @@
 """The generated Python client against a real server."""
 
 import asyncio
-import importlib.util
 import io
 import re
 import subprocess
@@ -12,7 +11,6 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import httpx
@@ -22,10 +20,8 @@ from pytest_django import DjangoDbBlocker
 
 import kontract.client
 from kontract.client import Answer, File, KontractProblem, Options, TruncatedStream, UnexpectedResponse
-from kontract.codegen.manifest import build_manifest
-from kontract.codegen.python import render
-from kontract.rpc.registry import registry
 from tests.docs import blocks, is_of
+from tests.generated import imported, write_client, zoo_procedures
 from tests.zoo.server import serve
 
 ROOT = Path(__file__).parents[2]
@@ -41,25 +37,14 @@ def url(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[s
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of the generated client."""
-    path = tmp_path_factory.mktemp("client") / "zoo_client.py"
-    path.write_text(render(build_manifest(p for p in registry if p.module == "tests.zoo.backend")), encoding="utf-8")
-    return path
+    return write_client(tmp_path_factory.mktemp("client"), zoo_procedures(), name="zoo_client")
 
 
 @pytest.fixture(scope="module")
 def zoo(path: Path) -> Iterator[Any]:
     """The generated module."""
-    yield from load(path)
-
-
-def load(path: Path) -> Iterator[ModuleType]:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec
-    assert spec.loader
-    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[path.stem]
+    with imported(path) as module:
+        yield module
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """The generated Python client follows tables and live queries of a real server, which crashes, over bad connections."""
 
 import asyncio
-import importlib.util
-import sys
 import threading
 import time
 import uuid
@@ -22,10 +20,8 @@ import kontract
 from kontract import env, tables
 from kontract.client import KontractProblem
 from kontract.client.patches import apply_patch
-from kontract.codegen.manifest import build_manifest
-from kontract.codegen.python import render
 from kontract.context import CallContext, calling, get_namespace
-from kontract.rpc.registry import registry
+from tests.generated import imported, write_client
 from tests.integration.raystream.wire import options as make_channel
 from tests.typescript.streams import TABLES, Cutting, serve
 
@@ -40,24 +36,11 @@ def place(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator
             yield
 
 
-def load(directory: Path) -> Any:
-    """Return the generated module."""
-    path = directory / f"client_{uuid.uuid4().hex}.py"
-    path.write_text(render(build_manifest(registry)), encoding="utf-8")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The generated module, without a channel."""
-    module = load(tmp_path_factory.mktemp("events"))
-    yield module
-    del sys.modules[module.__name__]
+    with imported(write_client(tmp_path_factory.mktemp("events"))) as module:
+        yield module
 
 
 def test_changes_and_results(api: Any) -> None:
@@ -174,9 +157,13 @@ def test_the_same_awaited_and_cancelled(api: Any) -> None:
 def test_through_the_encrypted_channel(tmp_path: Path) -> None:
     channel = make_channel(policy="required")
     with override_settings(KONTRACT={**settings.KONTRACT, "RAYSTREAM": channel}):
-        module = load(tmp_path)
+        path = write_client(tmp_path)
     env.storage.users.set("u0", {"name": "Zoe", "age": 30})
-    with serve(RAYSTREAM=channel) as server, module.Client(f"{server.url}/kontract") as client:
+    with (
+        imported(path) as module,
+        serve(RAYSTREAM=channel) as server,
+        module.Client(f"{server.url}/kontract") as client,
+    ):
         with closing(client.subscribe("users", after=0)) as changes:
             assert next(changes).id == "u0"
             env.storage.users.set("u1", {"name": "Ann"})

@@ -1,7 +1,6 @@
 """Generated Python clients that sign in, against a real server: both kinds do the same."""
 
 import asyncio
-import importlib.util
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,10 +13,8 @@ import pytest
 from pytest_django import DjangoDbBlocker
 
 from kontract.client import AuthOptions, File, KontractProblem, MemoryStorage
-from kontract.codegen.manifest import build_manifest
-from kontract.codegen.python import render
-from kontract.rpc.registry import registry
 from tests.docs import blocks
+from tests.generated import imported, write_client
 from tests.integration.auth.people import PASSWORD
 from tests.integration.auth.server import serve
 
@@ -35,15 +32,8 @@ def url(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[s
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The generated module."""
-    path = tmp_path_factory.mktemp("client") / "signing_client.py"
-    path.write_text(render(build_manifest(registry)), encoding="utf-8")
-    specification = importlib.util.spec_from_file_location(path.stem, path)
-    assert specification
-    assert specification.loader
-    module = sys.modules[path.stem] = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    yield module
-    del sys.modules[path.stem]
+    with imported(write_client(tmp_path_factory.mktemp("client"))) as module:
+        yield module
 
 
 class Blocking:

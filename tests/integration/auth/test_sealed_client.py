@@ -1,8 +1,6 @@
 """Python clients that sign in through the encrypted channel, whose wire somebody reads."""
 
 import asyncio
-import importlib.util
-import sys
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,9 +10,7 @@ import pytest
 from pytest_django import DjangoDbBlocker
 
 from kontract.client import AuthOptions, KontractProblem, MemoryStorage
-from kontract.codegen.manifest import build_manifest
-from kontract.codegen.python import render
-from kontract.rpc.registry import registry
+from tests.generated import imported, write_client
 from tests.integration.auth.people import PASSWORD
 from tests.integration.auth.server import sealed, serve
 from tests.integration.auth.test_python_client import Blocking, Threaded
@@ -26,16 +22,10 @@ WORDS = (b"auth_", b"who_am_i", b"bearer", b"token", b"cookie", b"password", b"@
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The generated module, with the server's pins."""
-    path = tmp_path_factory.mktemp("client") / "sealed_signing_client.py"
     with sealed():
-        path.write_text(render(build_manifest(registry)), encoding="utf-8")
-    specification = importlib.util.spec_from_file_location(path.stem, path)
-    assert specification
-    assert specification.loader
-    module = sys.modules[path.stem] = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    yield module
-    del sys.modules[path.stem]
+        path = write_client(tmp_path_factory.mktemp("client"))
+    with imported(path) as module:
+        yield module
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,7 @@
 """The Python client through the channel, against real servers behind a proxy that writes everything down."""
 
 import asyncio
-import importlib.util
 import io
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -26,7 +24,7 @@ from kontract.codegen.python import render
 from kontract.exceptions import ConfigurationError
 from kontract.raystream.errors import MisuseError
 from kontract.raystream.keys import StaticKey
-from kontract.rpc.registry import registry
+from tests.generated import imported, write_client, zoo_procedures
 
 from .server import Proxy, serve
 from .wire import AUDIENCE, KEYS, PINS, in_base64, options
@@ -59,16 +57,9 @@ def proxy(servers: list[int]) -> Iterator[Proxy]:
 def zoo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The generated client, with the pins in it."""
     with override_settings(KONTRACT={**django_settings.KONTRACT, "RAYSTREAM": options()}):
-        text = render(build_manifest(p for p in registry if p.module == "tests.zoo.backend"))
-    path = tmp_path_factory.mktemp("client") / "sealed_zoo.py"
-    path.write_text(text, encoding="utf-8")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec
-    assert spec.loader
-    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[path.stem]
+        path = write_client(tmp_path_factory.mktemp("client"), zoo_procedures())
+    with imported(path) as module:
+        yield module
 
 
 def url_of(proxy: Proxy) -> str:

@@ -1,8 +1,6 @@
 """Events through the channel: over connections that are cut again and again, from the cursor that came inside."""
 
 import asyncio
-import importlib.util
-import sys
 import threading
 import time
 import uuid
@@ -18,9 +16,7 @@ from pytest_django import DjangoDbBlocker
 
 import kontract
 from kontract import env, tables
-from kontract.codegen.manifest import build_manifest
-from kontract.codegen.python import render
-from kontract.rpc.registry import registry
+from tests.generated import imported, write_client
 from tests.typescript.streams import TABLES, Cutting, serve
 
 from .server import Proxy
@@ -47,17 +43,12 @@ def channel() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def api(channel: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Any:
+def api(channel: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The generated module, with the pins in it."""
-    path = tmp_path_factory.mktemp("client") / f"client_{uuid.uuid4().hex}.py"
     with override_settings(KONTRACT={**settings.KONTRACT, "TABLES": TABLES, "RAYSTREAM": channel}):
-        path.write_text(render(build_manifest(registry)), encoding="utf-8")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+        path = write_client(tmp_path_factory.mktemp("client"))
+    with imported(path) as module:
+        yield module
 
 
 @contextmanager
