@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 import pytest
@@ -34,12 +35,15 @@ def find_node() -> str:
 
 
 def install_packages(directory: Path = HERE) -> None:
-    """Install a directory's locked packages where they are missing, or others than these."""
+    """Install a directory's locked packages where they are missing, or others than these, one process at a time."""
     lock, installed = directory / "package-lock.json", directory / "node_modules" / ".package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-        # Not "ci": npm 11 takes locks with packages of other systems for incomplete.
-        run(find_program("npm"), "install", "--no-save", "--no-audit", "--no-fund", "--prefer-offline", cwd=directory)
-        installed.touch()
+    with lock.open() as turn:
+        flock(turn, LOCK_EX)
+        if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+            # Not "ci": npm 11 takes locks with packages of other systems for incomplete.
+            options = ("--no-save", "--no-audit", "--no-fund", "--prefer-offline")
+            run(find_program("npm"), "install", *options, cwd=directory)
+            installed.touch()
 
 
 def compile_project(directory: Path, *options: str, compiler: str = "typescript") -> None:
