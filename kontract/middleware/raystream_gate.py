@@ -69,8 +69,7 @@ class Gate:
             return Arrival(admitted=admitted, sessions=self._sessions)
         self._count(f"raystream:{find_network()}", self._rate, self._rate.count)
         if isinstance(message, frames.Resume):
-            with self._sessions.seek(message.sid) as state:
-                resuming = self._server.open_resume(message, state, now)
+            resuming = self._server.open_resume(message, self._sessions.find(message.sid), now)
             return self._sessions.change(message.sid, partial(_admit_resume, resuming, now))
         self._count(_EVERYBODY, self._pending, self._burst)
         accepted = self._server.accept(message, now)
